@@ -1,0 +1,237 @@
+//! What a handler is, what it receives, and what its store hands it.
+//!
+//! Owns the contract that `#[handler]` fulfils. Who calls handlers, and what happens when one
+//! fails, is `subscriber.rs`.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::BoxFuture;
+use uuid::Uuid;
+
+use crate::error::{DecodeError, Error, HandlerError, Invalid};
+use crate::message::{Messages, Metadata, Recorded};
+use crate::{EntityId, StreamName};
+
+/// Handles every message of a set; `#[handler]` on an impl block writes it.
+///
+/// Laws:
+/// - *Covered.* Every message of the set has a handler or is skipped by name; one that was
+///   forgotten does not compile.
+/// - *At least once.* A message may be handed over again after a crash or a failure, so handling it
+///   twice must do no more than handling it once. What is written by following the message keeps
+///   that by itself, see [`Received::ids_for`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    label = "no `#[handler(…)]` for this type",
+    note = "put `#[handler(TheSet)]` on an impl block of `{Self}`"
+)]
+pub trait Handler: Send + Sync + 'static {
+    /// The set of messages that are handled.
+    type Set: Messages;
+
+    /// The name of the handler in logs, and in the ids of what it writes: pinned, like a type name.
+    const NAME: &'static str;
+
+    /// Handles one message.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the handler fails with; the subscriber's error policy decides what happens then.
+    fn handle(
+        &self,
+        received: Received<Self::Set>,
+        context: &mut Context,
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send;
+}
+
+/// How one type of message is handled; `#[handler]` writes it for each of its methods.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no handler for `{M}`",
+    label = "a handler for `{M}` is missing",
+    note = "add `async fn …(&self, message: Received<{M}>)` to the `#[handler(…)]` block, \
+            or say `skip({M})`"
+)]
+pub trait Handle<M>: Send + Sync + 'static {
+    /// Handles one message of the type.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the handler fails with.
+    fn handle_message(
+        &self,
+        received: Received<M>,
+        context: &mut Context,
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send;
+}
+
+/// A message as a handler gets it: the value itself, its metadata, and where it came from.
+///
+/// It derefs to the message, so its fields are at hand.
+#[derive(Debug)]
+pub struct Received<M> {
+    message: M,
+    origin: Arc<Origin>,
+}
+
+#[derive(Debug)]
+struct Origin {
+    recorded: Recorded,
+    metadata: Metadata,
+    scope: Uuid,
+    /// How many writes have followed the message to each stream: they must not share ids.
+    followed: Mutex<HashMap<StreamName, u32>>,
+}
+
+impl<M> Received<M> {
+    /// A message with where it came from; `receiver` names who handles it, and it is the same name
+    /// whenever the message is handed over again.
+    ///
+    /// # Errors
+    ///
+    /// When the metadata does not read.
+    pub fn new(message: M, recorded: Recorded, receiver: &str) -> Result<Self, DecodeError> {
+        let metadata = recorded.metadata()?;
+        let scope = Uuid::new_v5(&recorded.id, receiver.as_bytes());
+        let followed = Mutex::default();
+        Ok(Self { message, origin: Arc::new(Origin { recorded, metadata, scope, followed }) })
+    }
+
+    /// The same origin with what `f` makes of the message.
+    pub fn map<N>(self, f: impl FnOnce(M) -> N) -> Received<N> {
+        Received { message: f(self.message), origin: self.origin }
+    }
+
+    /// The message alone.
+    pub fn into_message(self) -> M {
+        self.message
+    }
+
+    /// The message with the same origin, apart.
+    pub(crate) fn split(self) -> (M, Received<()>) {
+        (self.message, Received { message: (), origin: self.origin })
+    }
+
+    /// The message as it was recorded, with its place.
+    pub fn recorded(&self) -> &Recorded {
+        &self.origin.recorded
+    }
+
+    /// The metadata.
+    pub fn metadata(&self) -> &Metadata {
+        &self.origin.metadata
+    }
+
+    /// The id of the entity whose stream the message stands in.
+    ///
+    /// # Errors
+    ///
+    /// When the stream is a category alone, as that of a command without an id.
+    pub fn entity_id(&self) -> Result<EntityId, Error> {
+        let stream = &self.recorded().stream_name;
+        stream.entity_id().ok_or_else(|| {
+            let rule = "a message of this stream has no entity id";
+            Invalid::new("stream name", stream, rule).into()
+        })
+    }
+
+    /// The ids of the messages that are written to a stream by following this one.
+    ///
+    /// Law: they are made of the id of this message, of who received it, of the stream, and of how
+    /// many writes to that stream followed it before. So a handler that gets the message again
+    /// writes under the same ids again, and the store answers that it has them.
+    pub fn ids_for(&self, stream: &StreamName) -> FollowerIds {
+        let mut followed = self.origin.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = followed.entry(stream.clone()).or_default();
+        let name = format!("{stream}#{count}");
+        *count += 1;
+        FollowerIds { seed: Uuid::new_v5(&self.origin.scope, name.as_bytes()) }
+    }
+}
+
+impl<M> Deref for Received<M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        &self.message
+    }
+}
+
+/// The ids of one batch that follows a message.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowerIds {
+    seed: Uuid,
+}
+
+impl FollowerIds {
+    /// The id of the message at this place of the batch, counted from 0.
+    pub fn at(self, index: usize) -> Uuid {
+        Uuid::new_v5(&self.seed, index.to_string().as_bytes())
+    }
+}
+
+/// What a store hands to the handlers of one message: nothing, or a transaction of its own.
+///
+/// The handlers of a message share it; it is committed when all of them are done, and dropped when
+/// one fails.
+#[derive(Default)]
+pub struct Context {
+    transaction: Option<Box<dyn HandlerTransaction>>,
+}
+
+impl Context {
+    /// A context of a store that has nothing to hand out.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// A context with a transaction of the store's.
+    pub fn with(transaction: impl HandlerTransaction) -> Self {
+        Self { transaction: Some(Box::new(transaction)) }
+    }
+
+    /// The transaction, if the store hands out one of this type.
+    pub fn transaction<T: HandlerTransaction>(&mut self) -> Option<&mut T> {
+        let transaction: &mut dyn Any = self.transaction.as_deref_mut()?;
+        transaction.downcast_mut()
+    }
+
+    /// Commits the transaction, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot commit; then nothing that was done in it has happened.
+    pub async fn commit(self) -> Result<(), Error> {
+        match self.transaction {
+            Some(transaction) => transaction.commit().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let held = if self.transaction.is_some() { "with a transaction" } else { "empty" };
+        write!(f, "Context({held})")
+    }
+}
+
+/// A transaction that a store hands to handlers.
+///
+/// Law: what is done in it happens when it is committed, as a whole, and not at all when it is
+/// dropped.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a transaction that a store can hand to handlers",
+    note = "a store implements `HandlerTransaction` for its own transaction type"
+)]
+pub trait HandlerTransaction: Any + Send {
+    /// Makes everything done in it happen.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot; then nothing has happened.
+    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>>;
+}

@@ -1,0 +1,194 @@
+//! What the memory store holds: the messages in order, and an index for each way to read them.
+//!
+//! An index is a list of places in the log, so a write adds to its end and a read begins by binary
+//! search: neither depends on how much is held.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::error::{Conflict, Error};
+use crate::message::{NewMessage, Recorded};
+use crate::store::{
+    BatchSize, CategoryQuery, CategorySummary, StreamSummary, Written, check_batch,
+};
+use crate::{Category, ExpectedVersion, GlobalPosition, Position, StreamName};
+
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    messages: Vec<Recorded>,
+    by_id: HashMap<Uuid, usize>,
+    /// Sorted, so that streams and categories can be listed in order.
+    streams: BTreeMap<StreamName, Vec<usize>>,
+    categories: BTreeMap<Category, Vec<usize>>,
+}
+
+impl Log {
+    pub(super) fn write(
+        &mut self,
+        stream: &StreamName,
+        messages: &[NewMessage],
+        expected: ExpectedVersion,
+        now: OffsetDateTime,
+    ) -> Result<Written, Error> {
+        check_batch(messages)?;
+        if let Some(written) = self.written_before(stream, messages)? {
+            return Ok(written);
+        }
+        let version = self.version(stream);
+        if !expected.holds(version) {
+            return Err(Conflict::new(stream.clone(), expected, version).into());
+        }
+        let mut position = version.map_or(Position::START, Position::next);
+        let mut last = position;
+        for message in messages {
+            self.add(stream, message, position, now);
+            last = position;
+            position = position.next();
+        }
+        Ok(Written::now(last))
+    }
+
+    /// The law of the idempotent id: all of them here with the same content, one after another.
+    fn written_before(
+        &self,
+        stream: &StreamName,
+        messages: &[NewMessage],
+    ) -> Result<Option<Written>, Error> {
+        let found: Vec<_> = messages.iter().map(|message| self.by_id(message.id())).collect();
+        Written::by_ids(stream, messages, &found)
+    }
+
+    fn add(&mut self, stream: &StreamName, new: &NewMessage, at: Position, now: OffsetDateTime) {
+        let place = self.messages.len();
+        self.messages.push(Recorded {
+            id: new.id(),
+            stream_name: stream.clone(),
+            message_type: new.message_type().into(),
+            position: at,
+            global_position: global_position(place),
+            time: now,
+            data_json: new.stored_data().map(Into::into),
+            metadata_json: new.stored_metadata().map(Into::into),
+        });
+        self.by_id.insert(new.id(), place);
+        self.streams.entry(stream.clone()).or_default().push(place);
+        self.categories.entry(stream.category()).or_default().push(place);
+    }
+
+    fn at(&self, places: &[usize]) -> impl Iterator<Item = &Recorded> {
+        places.iter().filter_map(|place| self.messages.get(*place))
+    }
+
+    fn stream(&self, stream: &StreamName) -> &[usize] {
+        self.streams.get(stream).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn by_id(&self, id: Uuid) -> Option<&Recorded> {
+        self.by_id.get(&id).and_then(|place| self.messages.get(*place))
+    }
+
+    pub(super) fn version(&self, stream: &StreamName) -> Option<Position> {
+        self.last(stream, None).map(|message| message.position)
+    }
+
+    pub(super) fn last(&self, stream: &StreamName, of_type: Option<&str>) -> Option<&Recorded> {
+        self.stream(stream)
+            .iter()
+            .rev()
+            .filter_map(|place| self.messages.get(*place))
+            .find(|message| of_type.is_none_or(|of_type| *message.message_type == *of_type))
+    }
+
+    pub(super) fn stream_page(
+        &self,
+        stream: &StreamName,
+        from: Position,
+        limit: BatchSize,
+    ) -> Vec<Recorded> {
+        // A stream is gapless from 0, so a position is a place in its index.
+        let from = usize::try_from(from.get()).unwrap_or(usize::MAX);
+        let rest = self.stream(stream).get(from..).unwrap_or(&[]);
+        self.at(rest).take(limit.as_len()).cloned().collect()
+    }
+
+    pub(super) fn category_page(
+        &self,
+        query: &CategoryQuery,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> Vec<Recorded> {
+        let Some(places) = self.categories.get(query.category()) else { return Vec::new() };
+        let first = places.partition_point(|place| global_position(*place) < from);
+        let rest = places.get(first..).unwrap_or(&[]);
+        self.at(rest)
+            .filter(|message| is_wanted(query, message))
+            .take(limit.as_len())
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn categories(
+        &self,
+        after: Option<&Category>,
+        limit: BatchSize,
+    ) -> Vec<CategorySummary> {
+        let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        self.categories
+            .range::<Category, _>(range)
+            .take(limit.as_len())
+            .filter_map(|(category, places)| {
+                Some(CategorySummary {
+                    category: category.clone(),
+                    messages: u64::try_from(places.len()).ok()?,
+                    last: global_position(*places.last()?),
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn streams(
+        &self,
+        category: &Category,
+        after: Option<&StreamName>,
+        limit: BatchSize,
+    ) -> Vec<StreamSummary> {
+        // Every name of the category begins with it, so the first candidate is the category alone.
+        let first = StreamName::from(category.clone());
+        let from =
+            after.map_or(Bound::Included(&first), |after| Bound::Excluded(after.max(&first)));
+        self.streams
+            .range::<StreamName, _>((from, Bound::Unbounded))
+            .take_while(|(stream, _)| stream.as_str().starts_with(category.as_str()))
+            .filter(|(stream, _)| stream.category_str() == category.as_str())
+            .take(limit.as_len())
+            .filter_map(|(stream, places)| {
+                let last = self.messages.get(*places.last()?)?;
+                Some(StreamSummary {
+                    stream: stream.clone(),
+                    version: last.position,
+                    last: last.global_position,
+                })
+            })
+            .collect()
+    }
+}
+
+/// The global position of the message at a place of the log: counted from 1, without gaps here.
+fn global_position(place: usize) -> GlobalPosition {
+    let number = i64::try_from(place).unwrap_or(i64::MAX - 1) + 1;
+    GlobalPosition::new(number).unwrap_or(GlobalPosition::START)
+}
+
+fn is_wanted(query: &CategoryQuery, message: &Recorded) -> bool {
+    query.group().is_none_or(|group| group.holds(&message.stream_name))
+        && query.correlation().is_none_or(|category| {
+            // Metadata that does not read names no correlation, as in the SQL of Message DB.
+            message.metadata().is_ok_and(|metadata| {
+                let stream = metadata.correlation_stream_name;
+                stream.is_some_and(|stream| stream.category_str() == category.as_str())
+            })
+        })
+}

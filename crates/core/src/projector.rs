@@ -1,0 +1,284 @@
+//! A stream into state, page by page.
+//!
+//! Owns [`Projector`]. How one message goes into a state is `reducer.rs`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::error::{Error, HandlerError};
+use crate::message::{Message, Messages, Recorded};
+use crate::reducer::{Reducer, reduce_recorded, reducer_failed};
+use crate::store::{BatchSize, ReadStore};
+use crate::{EntityId, Position, StreamName};
+
+/// A state, and the position of the last message that was read for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Projection<S> {
+    /// The state.
+    pub state: S,
+    /// The position of the last message read; none when the stream has none.
+    pub version: Option<Position>,
+}
+
+type ReduceFn<S> = Arc<dyn Fn(&mut S, &Recorded) -> Result<bool, Error> + Send + Sync>;
+type Convert = Arc<dyn Fn(&Recorded) -> Result<Option<Recorded>, HandlerError> + Send + Sync>;
+
+/// Makes a state of a stream: of its default, by the reducers of a `#[reducer]` block or closures.
+///
+/// Laws:
+/// - *Every message once, in order.* Each message of the stream goes into the state once, by its
+///   position; one whose type has no reducer is passed over.
+/// - *One page at a time.* However long the stream is, one page of it is in memory.
+/// - *No half state.* When a message does not read or a reducer fails, the answer is that error.
+///
+/// # Examples
+///
+/// With closures, for a state of one's own:
+///
+/// ```
+/// use evenfold_core::message::Message;
+/// use evenfold_core::projector::Projector;
+/// use evenfold_core::{Memory, StreamName};
+/// # use serde::{Deserialize, Deserializer, Serialize, Serializer};
+/// # #[derive(Serialize, Deserialize)] struct Deposited { amount: u64 }
+/// # impl Message for Deposited {
+/// #     const TYPE: &'static str = "Deposited";
+/// #     fn to_data<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> { self.serialize(to) }
+/// #     fn from_data<'de, D: Deserializer<'de>>(of: D) -> Result<Self, D::Error> {
+/// #         Self::deserialize(of)
+/// #     }
+/// # }
+///
+/// let total = Projector::starting_with(|| 0).on(|total: &mut u64, deposited: &Deposited| {
+///     *total += deposited.amount;
+///     Ok(())
+/// });
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let stream = StreamName::new("account-123")?;
+/// let projection = total.run_on_stream(&Memory::new(), &stream).await?;
+/// assert_eq!((projection.state, projection.version), (0, None));
+/// # Ok::<(), evenfold_core::Error>(())
+/// # })?;
+/// # Ok::<(), evenfold_core::Error>(())
+/// ```
+pub struct Projector<S> {
+    start: Arc<dyn Fn() -> S + Send + Sync>,
+    reducers: HashMap<&'static str, ReduceFn<S>>,
+    converters: Vec<Convert>,
+    batch: BatchSize,
+    until: Option<Position>,
+    until_time: Option<OffsetDateTime>,
+}
+
+/// A projector that has a default state and no reducer yet; it cannot run before it has one.
+pub struct ProjectorStart<S>(Arc<dyn Fn() -> S + Send + Sync>);
+
+impl<S: Send + 'static> ProjectorStart<S> {
+    /// Adds the first reducer, as [`Projector::on`] adds the others.
+    pub fn on<M, F>(self, reduce: F) -> Projector<S>
+    where
+        M: Message,
+        F: Fn(&mut S, &M) -> Result<(), HandlerError> + Send + Sync + 'static,
+    {
+        Projector::with(self.0).on(reduce)
+    }
+}
+
+impl<S: Reducer + Default> Projector<S> {
+    /// The projector of a state that has a `#[reducer]` block, beginning with its default.
+    pub fn of_reducer() -> Self {
+        let mut projector = Self::with(Arc::new(S::default));
+        let reduce: ReduceFn<S> = Arc::new(reduce_recorded);
+        for message_type in S::Set::TYPES {
+            projector.reducers.insert(message_type, Arc::clone(&reduce));
+        }
+        projector
+    }
+
+    /// Runs on the stream of an entity, in the category of the state's set.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_on_stream`](Self::run_on_stream).
+    pub async fn run<R: ReadStore + ?Sized>(
+        &self,
+        store: &R,
+        id: &EntityId,
+    ) -> Result<Projection<S>, Error> {
+        self.run_on_stream(store, &S::Set::category().stream(id)).await
+    }
+}
+
+impl<S: Send + 'static> Projector<S> {
+    /// A projector that begins with what `start` makes, and takes its reducers by
+    /// [`on`](ProjectorStart::on).
+    pub fn starting_with(start: impl Fn() -> S + Send + Sync + 'static) -> ProjectorStart<S> {
+        ProjectorStart(Arc::new(start))
+    }
+
+    fn with(start: Arc<dyn Fn() -> S + Send + Sync>) -> Self {
+        Self {
+            start,
+            reducers: HashMap::new(),
+            converters: Vec::new(),
+            batch: BatchSize::DEFAULT,
+            until: None,
+            until_time: None,
+        }
+    }
+
+    /// Adds a reducer for one type of message, in place of one it had for that type.
+    #[must_use]
+    pub fn on<M, F>(mut self, reduce: F) -> Self
+    where
+        M: Message,
+        F: Fn(&mut S, &M) -> Result<(), HandlerError> + Send + Sync + 'static,
+    {
+        let reduce: ReduceFn<S> = Arc::new(move |state, recorded| {
+            let message = recorded.decode::<M>()?;
+            reduce(state, &message).map_err(|fault| reducer_failed(recorded, fault))?;
+            Ok(true)
+        });
+        for message_type in [M::TYPE].iter().chain(M::ALIASES) {
+            self.reducers.insert(message_type, Arc::clone(&reduce));
+        }
+        self
+    }
+
+    /// Adds a way to read foreign messages: what it makes of a message is reduced in its place.
+    /// Converters are asked in the order they were added, until one answers.
+    #[must_use]
+    pub fn converter<F>(mut self, convert: F) -> Self
+    where
+        F: Fn(&Recorded) -> Result<Option<Recorded>, HandlerError> + Send + Sync + 'static,
+    {
+        self.converters.push(Arc::new(convert));
+        self
+    }
+
+    /// Reads pages of this size; 1,000 messages by default.
+    #[must_use]
+    pub fn batch_size(mut self, batch: BatchSize) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// Stops after the message at this position.
+    #[must_use]
+    pub fn until(mut self, position: Position) -> Self {
+        self.until = Some(position);
+        self
+    }
+
+    /// Stops before the first message that was recorded after this time.
+    #[must_use]
+    pub fn until_time(mut self, time: OffsetDateTime) -> Self {
+        self.until_time = Some(time);
+        self
+    }
+
+    /// The state that a run begins with.
+    pub fn start(&self) -> S {
+        (self.start)()
+    }
+
+    /// Reduces one message into a state; whether there was a reducer for its type is the answer.
+    ///
+    /// # Errors
+    ///
+    /// When the message does not read, or a converter or its reducer fails.
+    pub fn step(&self, state: &mut S, recorded: &Recorded) -> Result<bool, Error> {
+        let converted = convert(&self.converters, recorded)?;
+        let recorded = converted.as_ref().unwrap_or(recorded);
+        match self.reducers.get(&*recorded.message_type) {
+            Some(reduce) => reduce(state, recorded),
+            None => Ok(false),
+        }
+    }
+
+    /// Runs on any stream.
+    ///
+    /// # Errors
+    ///
+    /// When the name is a category alone, a message does not read, a reducer fails, or the store
+    /// does.
+    pub async fn run_on_stream<R: ReadStore + ?Sized>(
+        &self,
+        store: &R,
+        stream: &StreamName,
+    ) -> Result<Projection<S>, Error> {
+        let mut projection = Projection { state: self.start(), version: None };
+        self.refresh(store, stream, &mut projection).await?;
+        Ok(projection)
+    }
+
+    /// Reads what the stream has beyond a projection, and reduces that alone into it.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_on_stream`](Self::run_on_stream). The projection then stands after the last message
+    /// that went into it whole; a reducer that fails must leave its state as it was.
+    pub async fn refresh<R: ReadStore + ?Sized>(
+        &self,
+        store: &R,
+        stream: &StreamName,
+        projection: &mut Projection<S>,
+    ) -> Result<(), Error> {
+        loop {
+            let from = projection.version.map_or(Position::START, Position::next);
+            let page = store.read_stream(stream, from, self.batch).await?;
+            if !self.reduce_page(projection, &page)? || page.len() < self.batch.as_len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the page was reduced to its end.
+    fn reduce_page(&self, to: &mut Projection<S>, page: &[Recorded]) -> Result<bool, Error> {
+        for recorded in page {
+            if self.is_beyond(recorded) {
+                return Ok(false);
+            }
+            self.step(&mut to.state, recorded)?;
+            to.version = Some(recorded.position);
+        }
+        Ok(true)
+    }
+
+    fn is_beyond(&self, recorded: &Recorded) -> bool {
+        self.until.is_some_and(|until| recorded.position > until)
+            || self.until_time.is_some_and(|until| recorded.time > until)
+    }
+}
+
+/// What the first converter that answers makes of a message; none when none does.
+fn convert(converters: &[Convert], recorded: &Recorded) -> Result<Option<Recorded>, Error> {
+    for convert in converters {
+        if let Some(converted) = convert(recorded).map_err(|fault| {
+            let Recorded { message_type, position, stream_name, .. } = recorded;
+            let doing =
+                format!("converting `{message_type}` at position {position} of `{stream_name}`");
+            Error::failed(doing, fault.into_inner())
+        })? {
+            return Ok(Some(converted));
+        }
+    }
+    Ok(None)
+}
+
+impl<S> fmt::Debug for Projector<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut types: Vec<_> = self.reducers.keys().collect();
+        types.sort_unstable();
+        f.debug_struct("Projector").field("reducers", &types).finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for ProjectorStart<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProjectorStart")
+    }
+}

@@ -1,0 +1,82 @@
+//! What a store of messages can do, by topic, and the laws it keeps.
+//!
+//! Owns the contract between evenfold and a backend: [`WriteStore`], [`ReadStore`],
+//! [`BrowseStore`] and [`ProgressStore`], joined in [`MessageStore`], which an application holds as
+//! `dyn`. A backend is written against these docs and proven by the conformance suite of
+//! evenfold-testkit, which has a test for every law named here.
+
+mod browse;
+mod pages;
+mod progress;
+mod read;
+mod write;
+
+use std::fmt;
+use std::fmt::Debug;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+
+use crate::error::Error;
+use crate::handler::Context;
+
+pub use browse::{BrowseStore, CategorySummary, StreamSummary};
+pub use pages::{category_messages, stream_messages};
+pub use progress::{Place, ProgressStore, ProgressStream, SubscriberId, Unit};
+pub use read::{BatchSize, CategoryQuery, ConsumerGroup, ReadStore};
+pub use write::{WriteStore, Written, check_batch};
+
+/// A store of messages: everything a backend does, in one trait that an application holds as `dyn`.
+///
+/// The laws stand with the topics. Two hold for all of them:
+/// - *No false success.* A call that failed, or whose future was dropped, has never reported
+///   success; and no call holds a whole stream or category in memory.
+/// - *Declared abilities.* What a backend cannot do it says in [`abilities`](Self::abilities), and
+///   the conformance suite prints it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message store",
+    label = "not a message store",
+    note = "a store implements `WriteStore`, `ReadStore`, `BrowseStore`, `ProgressStore` and \
+            `MessageStore`"
+)]
+pub trait MessageStore: WriteStore + ReadStore + BrowseStore + ProgressStore + Debug {
+    /// The name of the backend in logs and reports, as in `sqlite`.
+    fn name(&self) -> &'static str;
+
+    /// What this backend can do beyond the laws that all keep.
+    fn abilities(&self) -> &'static [Ability];
+
+    /// What the handlers of one message get from the store: nothing, unless a backend hands out a
+    /// transaction of its own.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot begin it.
+    fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
+        ready(Ok(Context::empty())).boxed()
+    }
+}
+
+/// Something that one backend can do and another cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ability {
+    /// What was written is there when the store is opened again.
+    Durable,
+    /// Several processes may use the same store at a time.
+    SharedByProcesses,
+}
+
+impl Ability {
+    /// Every ability there is, for reports of what a backend lacks.
+    pub const ALL: [Self; 2] = [Self::Durable, Self::SharedByProcesses];
+}
+
+impl fmt::Display for Ability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Durable => "durable",
+            Self::SharedByProcesses => "shared by processes",
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! What a file that declares messages, state and handlers needs.
+pub use evenfold_core::error::{Error, HandlerError, Rejection, reject};
+pub use evenfold_core::handler::{Context, Received};
+pub use evenfold_core::message::{Message, Messages, Recorded};
+pub use evenfold_core::{Category, EntityId, StreamName};
