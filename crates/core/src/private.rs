@@ -1,11 +1,14 @@
 //! What generated code may touch, and nothing else. Not for people: it changes without notice.
 
-pub use serde;
 pub use std::future::Future;
 
-use crate::error::HandlerError;
-use crate::handler::{Context, Received};
-use crate::message::Recorded;
+pub use serde;
+pub use uuid::Uuid;
+
+pub use crate::error::{DecodeError, Error, HandlerError};
+pub use crate::handler::{Context, Handle, Handler, Received};
+pub use crate::message::{Encode, Includes, Message, Messages, NewMessage, Recorded};
+pub use crate::reducer::{Reduce, Reducer};
 
 /// A set whose every message has a reducer in `S`; derived with the set, so it knows them all.
 pub trait ReducedInto<S> {
@@ -70,23 +73,74 @@ pub fn split<M>(received: Received<M>) -> (M, Received<()>) {
     received.split()
 }
 
-/// Fails to compile when a type name stands for two messages of a set.
+/// The names of a message, as a set gathers them.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    type_name: &'static str,
+    aliases: &'static [&'static str],
+}
+
+/// The names of this message.
+pub const fn names<M: Message>() -> Names {
+    Names { type_name: M::TYPE, aliases: M::ALIASES }
+}
+
+/// How many names the messages of a set have.
+pub const fn count(names: &[Names]) -> usize {
+    let (mut rest, mut count) = (names, 0);
+    while let [one, others @ ..] = rest {
+        count += 1 + one.aliases.len();
+        rest = others;
+    }
+    count
+}
+
+/// All names of the messages of a set, `N` being their [`count`].
+pub const fn join<const N: usize>(names: &[Names]) -> [&'static str; N] {
+    let mut joined = [""; N];
+    let (mut rest, mut free) = (names, joined.as_mut_slice());
+    while let [one, others @ ..] = rest {
+        let mut aliases = one.aliases;
+        let mut next = one.type_name;
+        while let [place, places @ ..] = free {
+            (*place, free) = (next, places);
+            let [alias, more @ ..] = aliases else { break };
+            (next, aliases) = (alias, more);
+        }
+        rest = others;
+    }
+    joined
+}
+
+/// Fails to compile, with this text, when a name of the message stands for an earlier one too.
 ///
 /// # Panics
 ///
 /// In a constant, which is a compile error.
-pub const fn assert_distinct(types: &[&str]) {
-    let mut rest = types;
-    while let [one, others @ ..] = rest {
-        let mut left = others;
-        while let [other, more @ ..] = left {
-            assert!(
-                !same(one.as_bytes(), other.as_bytes()),
-                "two messages of this set share a type name or an alias"
-            );
-            left = more;
+#[track_caller]
+pub const fn assert_distinct(earlier: &[Names], message: Names, text: &str) {
+    let mut rest = earlier;
+    while let [other, others @ ..] = rest {
+        let mut names = message.aliases;
+        let mut name = message.type_name;
+        loop {
+            assert!(!has(*other, name), "{}", text);
+            let [alias, more @ ..] = names else { break };
+            (name, names) = (alias, more);
         }
         rest = others;
+    }
+}
+
+const fn has(names: Names, name: &str) -> bool {
+    let mut aliases = names.aliases;
+    let mut own = names.type_name;
+    loop {
+        if same(own.as_bytes(), name.as_bytes()) {
+            return true;
+        }
+        let [alias, more @ ..] = aliases else { return false };
+        (own, aliases) = (alias, more);
     }
 }
 

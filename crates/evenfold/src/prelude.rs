@@ -3,3 +3,5 @@ pub use evenfold_core::error::{Error, HandlerError, Rejection, reject};
 pub use evenfold_core::handler::{Context, Received};
 pub use evenfold_core::message::{Message, Messages, Recorded};
 pub use evenfold_core::{Category, EntityId, StreamName};
+
+pub use crate::macros::{Message, Messages, handler, reducer};

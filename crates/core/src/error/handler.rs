@@ -74,6 +74,13 @@ impl<E: Into<BoxError>> From<E> for HandlerError {
     }
 }
 
+/// So that a handler can say no itself: `return Ok(reject("…")?)`.
+impl From<Rejection> for HandlerError {
+    fn from(rejection: Rejection) -> Self {
+        Self(Error::from(rejection).into())
+    }
+}
+
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -12,9 +12,10 @@ use std::borrow::Cow;
 
 use serde::{Deserializer, Serializer};
 use serde_json::value::RawValue;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::Category;
+use crate::{Category, GlobalPosition, Position, StreamName};
 use crate::error::{DecodeError, Error, Invalid};
 
 pub use metadata::Metadata;
@@ -172,11 +173,9 @@ impl NewMessage {
         Ok(Self { id, message_type, data: codec::stored_data(data.get().into()), metadata })
     }
 
-    /// The same message under another id.
-    #[must_use]
-    pub fn with_id(mut self, id: Uuid) -> Self {
+    /// Puts the message under another id.
+    pub fn set_id(&mut self, id: Uuid) {
         self.id = id;
-        self
     }
 
     /// The same message with this metadata in place of its own.
@@ -221,12 +220,31 @@ impl NewMessage {
         self.metadata.to_json()
     }
 
+    /// Reads the message as one of a set before it is written to a stream: so that what a
+    /// subscriber would stumble over is refused at the edge. None when its type is not in the set.
+    ///
+    /// # Errors
+    ///
+    /// When the type is in the set and the data is not of that type.
+    pub fn read<S: Messages>(&self, stream: &StreamName) -> Result<Option<S>, DecodeError> {
+        S::decode(&Recorded {
+            id: self.id,
+            stream_name: stream.clone(),
+            message_type: self.message_type().into(),
+            position: Position::START,
+            global_position: GlobalPosition::START,
+            time: OffsetDateTime::UNIX_EPOCH,
+            data_json: self.data.clone(),
+            metadata_json: None,
+        })
+    }
+
     /// Whether a recorded message has the content of this one: stream, type and data agree.
     ///
     /// Law: this is what makes a write with a known id a repetition instead of an error. Metadata
     /// tells how a message came about and may differ on a second try. Data is compared as JSON, so
     /// that a store may normalise its text.
-    pub fn is_content_of(&self, stream: &crate::StreamName, recorded: &Recorded) -> bool {
+    pub fn is_content_of(&self, stream: &StreamName, recorded: &Recorded) -> bool {
         recorded.stream_name == *stream
             && *recorded.message_type == *self.message_type
             && codec::same_json(recorded.data(), self.data())

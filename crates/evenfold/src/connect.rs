@@ -1,0 +1,49 @@
+//! From a URL to a store.
+//!
+//! Owns the schemes. What a backend makes of the rest of its URL is the backend's own.
+
+use evenfold_core::Memory;
+use evenfold_core::error::Invalid;
+
+use crate::{Error, Store};
+
+/// Opens the store that a URL names.
+///
+/// | URL | store |
+/// |---|---|
+/// | `memory:` | in memory, gone with the process |
+/// | `sqlite://bank.db`, `sqlite:///var/lib/bank.db` | in a file, made when it is missing; several processes may share it (feature `sqlite`, on by default) |
+///
+/// # Errors
+///
+/// When the scheme is unknown or not built in, or the store cannot be opened.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), evenfold::Error> {
+/// let store = evenfold::connect("memory:").await?;
+/// assert_eq!(store.messages().name(), "memory");
+///
+/// let refused = evenfold::connect("mysql://localhost/bank").await.unwrap_err();
+/// assert!(refused.is_invalid());
+/// assert!(refused.to_string().starts_with("store URL scheme `mysql`: "));
+/// # Ok(())
+/// # }
+/// ```
+pub async fn connect(url: &str) -> Result<Store, Error> {
+    // A URL may hold a password, so an error shows the scheme alone.
+    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+    match scheme {
+        "memory" => Ok(Store::new(Memory::new())),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => Ok(Store::new(evenfold_sqlite::Sqlite::connect(url).await?)),
+        _ => Err(Invalid::new("store URL scheme", scheme, RULE).into()),
+    }
+}
+
+#[cfg(feature = "sqlite")]
+const RULE: &str = "write `memory:` or `sqlite://FILE`";
+#[cfg(not(feature = "sqlite"))]
+const RULE: &str = "write `memory:`; for `sqlite://FILE` build with the feature `sqlite`";

@@ -1,0 +1,267 @@
+//! The store as an application holds it: any backend, and what is built on it.
+//!
+//! Owns [`Store`] and how messages are written by hand. Loading and deciding is `entities.rs`,
+//! subscribing is `subscriber/`.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::sync::Arc;
+
+use evenfold_core::error::Invalid;
+use evenfold_core::handler::{FollowerIds, Handler, Received};
+use evenfold_core::message::{Encode, Messages, Metadata, NewMessage, Recorded};
+use evenfold_core::reducer::Reducer;
+use evenfold_core::store::{
+    BatchSize, CategoryQuery, MessageStore, Written, category_messages, stream_messages,
+};
+use evenfold_core::{Ids, TimeOrderedIds};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream};
+
+use crate::{
+    Entities, EntityId, Error, ExpectedVersion, GlobalPosition, Position, StreamName, Subscriber,
+};
+
+/// A store of messages, whichever backend it is; a clone is another handle to the same store.
+///
+/// # Examples
+///
+/// ```
+/// use evenfold::prelude::*;
+/// use evenfold::{ExpectedVersion, Position};
+/// use futures::TryStreamExt;
+///
+/// #[derive(Message)]
+/// struct Deposited { amount: u64 }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// let store = evenfold::connect("memory:").await?;
+/// store.write("account-123", Deposited { amount: 5 }).expecting(ExpectedVersion::NoStream).await?;
+///
+/// let stream = StreamName::new("account-123")?;
+/// let messages: Vec<_> = store.read_stream(&stream, Position::START).try_collect().await?;
+/// assert_eq!(messages[0].decode::<Deposited>()?.amount, 5);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Store {
+    messages: Arc<dyn MessageStore>,
+    ids: Arc<dyn Ids>,
+}
+
+impl Store {
+    /// A store on any backend; [`connect`](crate::connect()) picks one by URL.
+    pub fn new(messages: impl MessageStore) -> Self {
+        Self::shared(Arc::new(messages))
+    }
+
+    /// A store on a backend that is shared with others.
+    pub fn shared(messages: Arc<dyn MessageStore>) -> Self {
+        Self { messages, ids: Arc::new(TimeOrderedIds) }
+    }
+
+    /// The same store, taking the ids of new messages from here.
+    #[must_use]
+    pub fn with_ids(mut self, ids: impl Ids) -> Self {
+        self.ids = Arc::new(ids);
+        self
+    }
+
+    /// The backend, with everything that stores can do.
+    pub fn messages(&self) -> &dyn MessageStore {
+        &*self.messages
+    }
+
+    pub(crate) fn ids(&self) -> &dyn Ids {
+        &*self.ids
+    }
+
+    /// Writes a message to the end of a stream.
+    pub fn write<E: Encode>(
+        &self,
+        stream: impl TryInto<StreamName, Error: Into<Error>>,
+        message: E,
+    ) -> Write<'_> {
+        self.write_all(stream, [message])
+    }
+
+    /// Writes messages to the end of a stream: all of them, one after another, or none.
+    pub fn write_all<E: Encode>(
+        &self,
+        stream: impl TryInto<StreamName, Error: Into<Error>>,
+        messages: impl IntoIterator<Item = E>,
+    ) -> Write<'_> {
+        let encoded = messages.into_iter().map(|message| message.encode(self.ids.next()));
+        Write {
+            store: self,
+            stream: stream.try_into().map_err(Into::into),
+            messages: encoded.collect(),
+            expected: ExpectedVersion::Any,
+        }
+    }
+
+    /// Writes a message of a set to the stream of an entity in the category of the set: an event
+    /// to `account-123`, a command to `account:command-123`.
+    pub fn send<S: Messages>(
+        &self,
+        id: impl TryInto<EntityId, Error: Into<Error>>,
+        message: impl Into<S>,
+    ) -> Write<'_> {
+        match id.try_into() {
+            Ok(id) => self.write(S::category().stream(&id), message.into()),
+            Err(error) => {
+                Write { stream: Err(error.into()), ..self.write(S::category(), message.into()) }
+            }
+        }
+    }
+
+    /// Writes a message of a set to the category of the set itself: a command without an id.
+    pub fn send_to_category<S: Messages>(&self, message: impl Into<S>) -> Write<'_> {
+        self.write(S::category(), message.into())
+    }
+
+    /// Writes a message to the stream that a received message asks for replies in.
+    ///
+    /// The reply follows the message and asks for no reply itself.
+    pub fn reply<M, E: Encode>(&self, to: &Received<M>, message: E) -> Write<'_> {
+        let Some(stream) = to.metadata().reply_stream_name.clone() else {
+            let rule = "it has no reply stream name in its metadata";
+            let Recorded { message_type, .. } = to.recorded();
+            let refused = Invalid::new("message to reply to", message_type, rule);
+            return Write {
+                stream: Err(refused.into()),
+                ..self.write(StreamName::stored(""), message)
+            };
+        };
+        let mut write = self.write(stream, message).following(to);
+        write.each(|message| {
+            message.metadata_mut().take_reply();
+        });
+        write
+    }
+
+    /// Reads the messages of a stream, from a position on, in pages of 1,000.
+    pub fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        from: Position,
+    ) -> impl Stream<Item = Result<Recorded, Error>> + Send + 'a {
+        stream_messages(&*self.messages, stream, from, BatchSize::DEFAULT)
+    }
+
+    /// Reads the messages of a category, from a global position on, in pages of 1,000.
+    pub fn read_category<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        from: GlobalPosition,
+    ) -> impl Stream<Item = Result<Recorded, Error>> + Send + 'a {
+        category_messages(&*self.messages, query, from, BatchSize::DEFAULT)
+    }
+
+    /// The entities whose state has a `#[reducer]` block: to be loaded, and to decide with.
+    pub fn entities<S: Reducer + Default>(&self) -> Entities<S> {
+        Entities::new(self.clone())
+    }
+
+    /// A subscriber that hands the messages of the handler's category to it, keeping its progress
+    /// under this id.
+    pub fn subscriber<H: Handler>(&self, id: &str, handler: H) -> Subscriber {
+        Subscriber::new(self.clone(), id, handler)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.messages.name())
+    }
+}
+
+/// A write that is about to happen: `.await` it.
+#[must_use = "nothing is written until it is awaited"]
+#[derive(Debug)]
+pub struct Write<'a> {
+    store: &'a Store,
+    stream: Result<StreamName, Error>,
+    messages: Result<Vec<NewMessage>, Error>,
+    expected: ExpectedVersion,
+}
+
+impl Write<'_> {
+    /// Expects the stream to be at this version; any by default.
+    pub fn expecting(mut self, version: impl Into<ExpectedVersion>) -> Self {
+        self.expected = version.into();
+        self
+    }
+
+    /// Writes with this metadata in place of none.
+    pub fn metadata(mut self, metadata: &Metadata) -> Self {
+        self.each(|message| *message.metadata_mut() = metadata.clone());
+        self
+    }
+
+    /// Writes the messages as followers of a received one: with its correlation, causation, reply
+    /// stream and properties, and under ids made of its id, so that a handler that gets it again
+    /// writes nothing twice.
+    pub fn following<M>(mut self, received: &Received<M>) -> Self {
+        if let (Ok(stream), Ok(messages)) = (&self.stream, &mut self.messages) {
+            Following::of(received, stream).mark(messages);
+        }
+        self
+    }
+
+    /// Names the stream in which a reply is expected.
+    pub fn reply_to(mut self, stream: &StreamName) -> Self {
+        self.each(|message| message.metadata_mut().reply_stream_name = Some(stream.clone()));
+        self
+    }
+
+    fn each(&mut self, change: impl FnMut(&mut NewMessage)) {
+        if let Ok(messages) = &mut self.messages {
+            messages.iter_mut().for_each(change);
+        }
+    }
+}
+
+impl<'a> IntoFuture for Write<'a> {
+    type Output = Result<Written, Error>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move {
+            self.store.messages().write(&self.stream?, &self.messages?, self.expected).await
+        }
+        .boxed()
+    }
+}
+
+/// What the messages of one write take over from the message that they follow.
+#[derive(Clone, Debug)]
+pub(crate) struct Following {
+    recorded: Recorded,
+    metadata: Metadata,
+    ids: FollowerIds,
+}
+
+impl Following {
+    pub(crate) fn of<M>(received: &Received<M>, stream: &StreamName) -> Self {
+        Self {
+            recorded: received.recorded().clone(),
+            metadata: received.metadata().clone(),
+            ids: received.ids_for(stream),
+        }
+    }
+
+    /// The id of the first message that is written by following.
+    pub(crate) fn first_id(&self) -> uuid::Uuid {
+        self.ids.at(0)
+    }
+
+    pub(crate) fn mark(&self, messages: &mut [NewMessage]) {
+        for (index, message) in messages.iter_mut().enumerate() {
+            message.metadata_mut().follow(&self.recorded, &self.metadata);
+            message.set_id(self.ids.at(index));
+        }
+    }
+}

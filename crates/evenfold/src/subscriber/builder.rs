@@ -1,0 +1,334 @@
+//! A subscriber before it runs: what it reads, who handles it, and its options.
+//!
+//! Owns the options with their meaning, unit and default, and refuses what cannot be run before
+//! anything is read.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenfold_core::error::{HandlerError, Invalid};
+use evenfold_core::handler::Handler;
+use evenfold_core::message::Recorded;
+use evenfold_core::store::{
+    BatchSize, CategoryQuery, ConsumerGroup, Place, ProgressStream, SubscriberId, Unit,
+};
+use evenfold_core::subscriber::{ErrorPolicy, Options};
+
+use super::dispatch::{Bound, Convert, Dispatch};
+use super::driver::{Duties, Poller, Source};
+use super::report::{Failure, Polled};
+use crate::host::Host;
+use crate::{Category, EntityId, Error, GlobalPosition, Position, Store, StreamName};
+
+/// A subscriber: it reads a category, or one stream, and hands each message to its handlers.
+///
+/// | option | default |
+/// |---|---|
+/// | what it reads: [`entity`](Self::entity), [`stream`](Self::stream) | the category of its first handler's set |
+/// | [`handler`](Self::handler) | the one it was made with |
+/// | [`poll_interval`](Self::poll_interval) | 100 ms |
+/// | [`error_delay`](Self::error_delay) | 5 s |
+/// | [`batch_size`](Self::batch_size) | 1,000 messages |
+/// | [`progress_interval`](Self::progress_interval), [`progress_time`](Self::progress_time) | 100 messages, 10 s |
+/// | [`errors`](Self::errors) | three retries with backoff, then stop |
+/// | [`on_error`](Self::on_error), [`on_rejection`](Self::on_rejection) | a `tracing` event, always |
+/// | [`start_at`](Self::start_at) | the first message |
+/// | [`correlated_with`](Self::correlated_with), [`group`](Self::group) | everything |
+/// | [`converter`](Self::converter) | none |
+/// | [`strict`](Self::strict) | a message outside the sets is passed over |
+#[must_use = "a subscriber does nothing until it is run"]
+pub struct Subscriber {
+    store: Store,
+    id: String,
+    handlers: Vec<Box<dyn Dispatch>>,
+    stream: Option<Result<StreamName, Error>>,
+    batch_size: u32,
+    options: Options,
+    start: Option<Start>,
+    correlation: Option<Result<Category, Error>>,
+    group: Option<(i64, i64)>,
+    strict: bool,
+    converters: Vec<Convert>,
+    on_error: Vec<Report>,
+    on_rejection: Vec<Report>,
+}
+
+pub(super) type Report = Arc<dyn Fn(&Failure<'_>) + Send + Sync>;
+
+/// Where a subscriber begins that has no progress yet: a global position of a category, or a
+/// position of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// For a subscriber of a category.
+    Category(GlobalPosition),
+    /// For a subscriber of a stream.
+    Stream(Position),
+}
+
+impl From<GlobalPosition> for Start {
+    fn from(position: GlobalPosition) -> Self {
+        Self::Category(position)
+    }
+}
+
+impl From<Position> for Start {
+    fn from(position: Position) -> Self {
+        Self::Stream(position)
+    }
+}
+
+impl Subscriber {
+    pub(crate) fn new<H: Handler>(store: Store, id: &str, handler: H) -> Self {
+        Self {
+            store,
+            id: id.to_owned(),
+            handlers: vec![Box::new(Bound(handler))],
+            stream: None,
+            batch_size: BatchSize::DEFAULT.get(),
+            options: Options::default(),
+            start: None,
+            correlation: None,
+            group: None,
+            strict: false,
+            converters: Vec::new(),
+            on_error: Vec::new(),
+            on_rejection: Vec::new(),
+        }
+    }
+
+    /// Adds another handler of the same category. A message goes to the handlers in the order they
+    /// were added; when one fails, all of them get it again.
+    pub fn handler<H: Handler>(mut self, handler: H) -> Self {
+        self.handlers.push(Box::new(Bound(handler)));
+        self
+    }
+
+    /// Reads the stream of one entity of the set's category alone.
+    ///
+    /// Its progress is a stream position, and recorded apart from that of a category's subscriber
+    /// of the same id.
+    pub fn entity(mut self, id: impl TryInto<EntityId, Error: Into<Error>>) -> Self {
+        let category = self.category();
+        self.stream = Some(match id.try_into() {
+            Ok(id) => Category::new(category).map(|of| of.stream(&id)).map_err(Into::into),
+            Err(error) => Err(error.into()),
+        });
+        self
+    }
+
+    /// Reads one stream alone, whatever its category.
+    pub fn stream(mut self, name: impl TryInto<StreamName, Error: Into<Error>>) -> Self {
+        self.stream = Some(name.try_into().map_err(Into::into));
+        self
+    }
+
+    /// How long it waits when there was nothing to read; 100 ms.
+    pub fn poll_interval(mut self, time: Duration) -> Self {
+        self.options.poll_interval = time;
+        self
+    }
+
+    /// How long it waits when the store was not available; 5 s.
+    pub fn error_delay(mut self, time: Duration) -> Self {
+        self.options.error_delay = time;
+        self
+    }
+
+    /// How many messages it reads at a time and holds in memory; 1,000.
+    pub fn batch_size(mut self, messages: u32) -> Self {
+        self.batch_size = messages;
+        self
+    }
+
+    /// After how many messages it records its progress; 100. After a crash, at most so many are
+    /// handled again.
+    pub fn progress_interval(mut self, messages: u32) -> Self {
+        self.options.progress_interval = messages;
+        self
+    }
+
+    /// After how much time it records its progress, if it has made any; 10 s.
+    pub fn progress_time(mut self, time: Duration) -> Self {
+        self.options.progress_time = time;
+        self
+    }
+
+    /// What it does with a message that fails; three retries with backoff, then it stops.
+    pub fn errors(mut self, policy: ErrorPolicy) -> Self {
+        self.options.errors = policy;
+        self
+    }
+
+    /// Is told of everything that fails, each time it does.
+    pub fn on_error(mut self, report: impl Fn(&Failure<'_>) + Send + Sync + 'static) -> Self {
+        self.on_error.push(Arc::new(report));
+        self
+    }
+
+    /// Is told of each message whose handling ended in a rejection.
+    pub fn on_rejection(mut self, report: impl Fn(&Failure<'_>) + Send + Sync + 'static) -> Self {
+        self.on_rejection.push(Arc::new(report));
+        self
+    }
+
+    /// Where it begins when it has no progress yet: a [`GlobalPosition`] for a category, a
+    /// [`Position`] for a stream.
+    pub fn start_at(mut self, start: impl Into<Start>) -> Self {
+        self.start = Some(start.into());
+        self
+    }
+
+    /// Only messages of work that began in a stream of this category.
+    pub fn correlated_with(mut self, category: impl TryInto<Category, Error: Into<Error>>) -> Self {
+        self.correlation = Some(category.try_into().map_err(Into::into));
+        self
+    }
+
+    /// Takes part in a group that shares the category: only the streams of this member, counted
+    /// from 0. Each member keeps its own progress, under its number and the size of the group.
+    pub fn group(mut self, member: u16, size: u16) -> Self {
+        self.group = Some((member.into(), size.into()));
+        self
+    }
+
+    /// Adds a way to read foreign messages: what it makes of a message is handled in its place.
+    /// Converters are asked in the order they were added, until one answers; an error of one is
+    /// that of a message that does not read.
+    pub fn converter<F>(mut self, convert: F) -> Self
+    where
+        F: Fn(&Recorded) -> Result<Option<Recorded>, HandlerError> + Send + Sync + 'static,
+    {
+        self.converters.push(Arc::new(convert));
+        self
+    }
+
+    /// Treats a message whose type is in no handler's set as one that does not read.
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
+    /// Runs until Ctrl-C or SIGTERM, then finishes the message in hand and records its progress.
+    ///
+    /// # Errors
+    ///
+    /// When the subscriber cannot start, or stopped because something failed.
+    pub async fn run(self) -> Result<(), Error> {
+        Host::new().subscriber(self).run().await?.into_result().map(drop)
+    }
+
+    /// Runs until there is nothing more to read, or a signal, and records its progress.
+    ///
+    /// # Errors
+    ///
+    /// When the subscriber cannot start, or stopped because something failed.
+    pub async fn run_until_caught_up(self) -> Result<Polled, Error> {
+        Host::new().subscriber(self).run_until_caught_up().await?.into_result()
+    }
+
+    /// The subscriber to be driven by hand, a page at a time.
+    ///
+    /// # Errors
+    ///
+    /// When its options contradict each other or are out of range.
+    pub fn into_poller(self) -> Result<Poller, Error> {
+        let id = SubscriberId::new(self.id.as_str())?;
+        self.check_handlers(&id)?;
+        let (source, progress) = self.source(&id)?;
+        let options = Options {
+            batch_size: BatchSize::new(self.batch_size.into())?,
+            start: self.start_place(progress.unit())?,
+            ..self.options
+        };
+        options.check()?;
+        let duties = Duties {
+            handlers: self.handlers,
+            converters: self.converters,
+            strict: self.strict,
+            on_error: self.on_error,
+            on_rejection: self.on_rejection,
+        };
+        Ok(Poller::new(self.store, id, source, progress, options, duties))
+    }
+
+    fn category(&self) -> &'static str {
+        self.handlers.first().map_or("", |first| first.category())
+    }
+
+    /// Handlers that wait for messages of another category would wait for ever, and two of one name
+    /// would share the ids of what they write.
+    fn check_handlers(&self, id: &SubscriberId) -> Result<(), Invalid> {
+        for (index, handler) in self.handlers.iter().enumerate() {
+            if self.stream.is_none() && handler.category() != self.category() {
+                let rule = format!(
+                    "its set is of category `{}`, and subscriber `{id}` reads `{}`",
+                    handler.category(),
+                    self.category()
+                );
+                return Err(Invalid::new("handler", handler.name(), rule));
+            }
+            let before = self.handlers.iter().take(index);
+            if before.clone().any(|other| other.name() == handler.name()) {
+                let rule = format!(
+                    "subscriber `{id}` has another handler of this name; \
+                     say `#[handler(…, name = \"…\")]`"
+                );
+                return Err(Invalid::new("handler", handler.name(), rule));
+            }
+        }
+        Ok(())
+    }
+
+    fn source(&self, id: &SubscriberId) -> Result<(Source, ProgressStream), Error> {
+        let group = match self.group {
+            Some((member, size)) => Some(ConsumerGroup::new(member, size)?),
+            None => None,
+        };
+        if let Some(stream) = self.stream.clone() {
+            let stream = stream?;
+            let rule = "a subscriber of one stream takes no correlation and is in no group";
+            if group.is_some() || self.correlation.is_some() {
+                return Err(Invalid::new("subscriber id", id, rule).into());
+            }
+            let progress = ProgressStream::of_stream(&stream, id)?;
+            return Ok((Source::Stream(stream), progress));
+        }
+        let category = Category::new(self.category())?;
+        let progress = ProgressStream::of_category(&category, id, group);
+        let mut query = CategoryQuery::new(category);
+        if let Some(correlation) = self.correlation.clone() {
+            query = query.correlated_with(correlation?);
+        }
+        if let Some(group) = group {
+            query = query.for_member(group);
+        }
+        Ok((Source::Category(query), progress))
+    }
+
+    fn start_place(&self, unit: Unit) -> Result<Option<Place>, Invalid> {
+        match (self.start, unit) {
+            (None, _) => Ok(None),
+            (Some(Start::Category(position)), Unit::GlobalPosition) => Ok(Some(position.get())),
+            (Some(Start::Stream(position)), Unit::StreamPosition) => Ok(Some(position.get())),
+            (Some(Start::Category(position)), Unit::StreamPosition) => {
+                let rule = "a subscriber of one stream starts at a `Position`";
+                Err(Invalid::new("start", position, rule))
+            }
+            (Some(Start::Stream(position)), Unit::GlobalPosition) => {
+                let rule = "a subscriber of a category starts at a `GlobalPosition`";
+                Err(Invalid::new("start", position, rule))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let handlers: Vec<_> = self.handlers.iter().map(|handler| handler.name()).collect();
+        f.debug_struct("Subscriber")
+            .field("id", &self.id)
+            .field("handlers", &handlers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,108 @@
+//! One message to the handlers that want it.
+//!
+//! Owns decoding by each handler's set, the order of handlers, and what counts as a fault. When to
+//! try again is decided by the machine in evenfold-core.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use evenfold_core::error::HandlerError;
+use evenfold_core::handler::{Context, Handler, Received};
+use evenfold_core::message::{Messages, Recorded};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::Error;
+
+/// A handler whose set is known to it alone.
+pub(super) trait Dispatch: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn category(&self) -> &'static str;
+
+    fn dispatch<'a>(
+        &'a self,
+        recorded: &'a Recorded,
+        receiver: &'a str,
+        context: &'a mut Context,
+    ) -> BoxFuture<'a, Result<Answer, Fault>>;
+}
+
+/// What a handler made of a message.
+pub(super) enum Answer {
+    Handled,
+    /// It said no, which is an answer.
+    Rejected(Error),
+    /// Its type is not in the handler's set.
+    Unwanted,
+}
+
+/// Why a message could not be handled.
+pub(super) enum Fault {
+    /// It would fail again: the message does not read.
+    Hopeless(Error),
+    /// It may succeed when it is tried again.
+    Failed(Error),
+}
+
+pub(super) struct Bound<H>(pub(super) H);
+
+impl<H: Handler> Dispatch for Bound<H> {
+    fn name(&self) -> &'static str {
+        H::NAME
+    }
+
+    fn category(&self) -> &'static str {
+        H::Set::CATEGORY
+    }
+
+    fn dispatch<'a>(
+        &'a self,
+        recorded: &'a Recorded,
+        receiver: &'a str,
+        context: &'a mut Context,
+    ) -> BoxFuture<'a, Result<Answer, Fault>> {
+        async move {
+            let hopeless = |error| Fault::Hopeless(Error::from(error));
+            let Some(message) = H::Set::decode(recorded).map_err(hopeless)? else {
+                return Ok(Answer::Unwanted);
+            };
+            // The name of a handler is part of the ids of what it writes, so that two handlers of
+            // one subscriber that follow the same message do not take each other's.
+            let receiver = format!("{receiver}/{}", H::NAME);
+            let received = Received::new(message, recorded.clone(), &receiver).map_err(hopeless)?;
+            match AssertUnwindSafe(self.0.handle(received, context)).catch_unwind().await {
+                Ok(Ok(())) => Ok(Answer::Handled),
+                Ok(Err(error)) => judge(error, recorded, H::NAME),
+                Err(panic) => judge(panic_text(&*panic).into(), recorded, H::NAME),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn judge(error: HandlerError, recorded: &Recorded, handler: &str) -> Result<Answer, Fault> {
+    if let Some(rejected) = error.as_error().filter(|error| error.is_rejection()) {
+        return Ok(Answer::Rejected(rejected.clone()));
+    }
+    let doing = format!("handling {} by `{handler}`", place(recorded));
+    Err(Fault::Failed(Error::failed(doing, error.into_inner())))
+}
+
+/// Where a message stands, for error texts.
+pub(super) fn place(recorded: &Recorded) -> String {
+    let Recorded { message_type, position, stream_name, global_position, .. } = recorded;
+    format!(
+        "`{message_type}` at position {position} of `{stream_name}` \
+         (global position {global_position})"
+    )
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("it panicked: {}", text.unwrap_or("without a text"))
+}
+
+/// Turns a foreign message into one that a handler's set can read, or leaves it.
+pub(super) type Convert =
+    Arc<dyn Fn(&Recorded) -> Result<Option<Recorded>, HandlerError> + Send + Sync>;

@@ -1,0 +1,15 @@
+#![doc = include_str!("protocol.md")]
+//!
+//! Owns the subscriber as an application builds it. The decisions are those of the state machine
+//! in evenfold-core; `driver.rs` carries them out, `dispatch.rs` hands a message to its handlers.
+//! Several subscribers in one process are run by [`Host`](crate::Host).
+
+mod builder;
+mod dispatch;
+mod driver;
+mod report;
+
+pub use builder::{Start, Subscriber};
+pub use driver::Poller;
+pub use evenfold_core::subscriber::ErrorPolicy;
+pub use report::{Failure, Polled, StopReason, Stopped};

@@ -1,0 +1,98 @@
+//! What a subscriber tells: what it did, what failed, why it stopped.
+
+use std::fmt;
+
+use evenfold_core::message::Recorded;
+
+use crate::Error;
+
+/// What a subscriber did in one go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Polled {
+    /// Messages that a handler handled, the rejected ones among them.
+    pub handled: u64,
+    /// Messages whose handling ended in a rejection.
+    pub rejected: u64,
+    /// Messages whose type no handler wants.
+    pub passed_over: u64,
+    /// Messages that failed and were skipped by the error policy.
+    pub skipped: u64,
+    /// Whether it read to the end of what there was.
+    pub caught_up: bool,
+}
+
+impl Polled {
+    /// How many messages it is done with.
+    pub fn done(&self) -> u64 {
+        self.handled + self.passed_over + self.skipped
+    }
+}
+
+impl std::ops::AddAssign for Polled {
+    fn add_assign(&mut self, more: Self) {
+        self.handled += more.handled;
+        self.rejected += more.rejected;
+        self.passed_over += more.passed_over;
+        self.skipped += more.skipped;
+        self.caught_up = more.caught_up;
+    }
+}
+
+/// Something that failed while a subscriber ran, or a rejection.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure<'a> {
+    /// The id of the subscriber.
+    pub subscriber: &'a str,
+    /// The message in hand; none when the store itself failed.
+    pub message: Option<&'a Recorded>,
+    /// What failed.
+    pub error: &'a Error,
+    /// Which try of the message it was, counted from 1.
+    pub attempt: u32,
+}
+
+/// That a subscriber stopped, and why.
+#[derive(Clone, Debug)]
+pub struct Stopped {
+    /// The id of the subscriber.
+    pub subscriber: String,
+    /// Why it stopped.
+    pub reason: StopReason,
+    /// What it did from beginning to end.
+    pub polled: Polled,
+}
+
+/// Why a subscriber stopped.
+#[derive(Clone, Debug)]
+pub enum StopReason {
+    /// It was asked to, and recorded its progress.
+    Requested,
+    /// It had read everything there was, and recorded its progress.
+    CaughtUp,
+    /// Something failed, and its error policy or the kind of fault said so.
+    Failed(Error),
+    /// It was told to stop at once, in the middle of what it did; that will be done again.
+    Abandoned,
+}
+
+impl Stopped {
+    /// What failed, if that is why it stopped.
+    pub fn error(&self) -> Option<&Error> {
+        match &self.reason {
+            StopReason::Failed(error) => Some(error),
+            StopReason::Requested | StopReason::CaughtUp | StopReason::Abandoned => None,
+        }
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "subscriber `{}` ", self.subscriber)?;
+        match &self.reason {
+            StopReason::Requested => f.write_str("stopped as it was asked to"),
+            StopReason::CaughtUp => f.write_str("has read everything there was"),
+            StopReason::Failed(error) => write!(f, "stopped: {error}"),
+            StopReason::Abandoned => f.write_str("was abandoned in the middle of a message"),
+        }
+    }
+}

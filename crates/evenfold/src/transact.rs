@@ -1,0 +1,211 @@
+//! Load, decide, write; on a conflict read what is new and decide again.
+//!
+//! Owns [`Transact`] and the settling of a write whose reply was lost.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use evenfold_core::error::{Conflict, Invalid, Rejection};
+use evenfold_core::handler::Received;
+use evenfold_core::message::{Encode, Metadata, NewMessage};
+use evenfold_core::projector::Projection;
+use evenfold_core::reducer::Reducer;
+use evenfold_core::store::Written;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::store::Following;
+use crate::telemetry;
+use crate::{Entities, Error, ExpectedVersion, Position, Store, StreamName};
+
+/// How often a decision is made before a conflict is given up on.
+const ATTEMPTS: u32 = 10;
+
+/// The pauses before a write whose reply was lost is sent again, as often as there are pauses.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
+
+/// A decision that is about to be made and written: `.await` it.
+#[must_use = "nothing is decided until it is awaited"]
+pub struct Transact<'a, S: Reducer, D> {
+    entities: &'a Entities<S>,
+    stream: Result<StreamName, Error>,
+    decide: D,
+    attempts: u32,
+    metadata: Metadata,
+    following: Option<Following>,
+}
+
+/// What a decision came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transacted {
+    /// Its messages were written, the last of them at this position.
+    Written(Position),
+    /// It was nothing: no message was written.
+    Nothing,
+    /// The message that it follows had been decided on before: nothing was written again.
+    Before,
+}
+
+impl<'a, S, D> Transact<'a, S, D>
+where
+    S: Reducer,
+    D: FnMut(&S) -> Result<Vec<S::Set>, Rejection> + Send,
+{
+    pub(crate) fn new(
+        entities: &'a Entities<S>,
+        stream: Result<StreamName, Error>,
+        decide: D,
+    ) -> Self {
+        Self {
+            entities,
+            stream,
+            decide,
+            attempts: ATTEMPTS,
+            metadata: Metadata::default(),
+            following: None,
+        }
+    }
+
+    /// Writes the events as followers of a received message: with its correlation, causation, reply
+    /// stream and properties, and under ids made of its id, so that they are written once however
+    /// often it is handled.
+    pub fn following<M>(mut self, received: &Received<M>) -> Self {
+        if let Ok(stream) = &self.stream {
+            self.following = Some(Following::of(received, stream));
+        }
+        self
+    }
+
+    /// Writes the events with this metadata; what they follow is added to it.
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// Decides at most so often; 10 times by default.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    async fn run(self) -> Result<Transacted, Error> {
+        let Self { entities, stream, mut decide, attempts, metadata, following } = self;
+        let stream = stream?;
+        let writer = Writer { store: &entities.store, stream: &stream, metadata, following };
+        let mut entity = Projection { state: entities.projector.start(), version: None };
+        let mut conflict: Option<Conflict> = None;
+        for _ in 0..attempts {
+            entities.projector.refresh(writer.store.messages(), &stream, &mut entity).await?;
+            let messages = match decide(&entity.state) {
+                Ok(events) if events.is_empty() => {
+                    return writer.without_a_write(Ok(Transacted::Nothing)).await;
+                }
+                Ok(events) => writer.encode(&events)?,
+                Err(rejection) => return writer.without_a_write(Err(rejection.into())).await,
+            };
+            match writer.write(&messages, entity.version.into()).await {
+                Ok(written) if written.is_repetition() => return Ok(Transacted::Before),
+                Ok(written) => return Ok(Transacted::Written(written.last())),
+                Err(error) if writer.is_decided_before(&error) => return Ok(Transacted::Before),
+                Err(error) => conflict = Some(error.conflict().cloned().ok_or(error)?),
+            }
+        }
+        match conflict {
+            Some(conflict) => Err(Error::exhausted(attempts, conflict)),
+            None => Err(Invalid::new("attempts", attempts, "it is 1 or more").into()),
+        }
+    }
+}
+
+/// Writes what was decided, and knows what was decided before.
+struct Writer<'a> {
+    store: &'a Store,
+    stream: &'a StreamName,
+    metadata: Metadata,
+    following: Option<Following>,
+}
+
+impl Writer<'_> {
+    fn encode<E: Encode>(&self, events: &[E]) -> Result<Vec<NewMessage>, Error> {
+        let mut messages = Vec::with_capacity(events.len());
+        for event in events {
+            let message = event.encode(self.store.ids().next())?;
+            messages.push(message.with_metadata(self.metadata.clone()));
+        }
+        if let Some(following) = &self.following {
+            following.mark(&mut messages);
+        }
+        Ok(messages)
+    }
+
+    /// Sends the same messages again while the store does not answer: their ids settle what
+    /// happened, before a conflict could make us decide a second time on what we wrote ourselves.
+    async fn write(
+        &self,
+        messages: &[NewMessage],
+        expected: ExpectedVersion,
+    ) -> Result<Written, Error> {
+        let store = self.store.messages();
+        let mut answer = store.write(self.stream, messages, expected).await;
+        for pause in PAUSES {
+            let Err(error) = &answer else { break };
+            if !error.is_unavailable() {
+                break;
+            }
+            telemetry::reply_lost(self.stream, error);
+            tokio::time::sleep(pause).await;
+            let again = store.write(self.stream, messages, expected).await;
+            // What repeats our own sending is no repetition to the caller.
+            answer = again.map(|written| Written::now(written.last()));
+        }
+        answer
+    }
+
+    /// Whether the first id of what would be written belongs to what this stream got before for the
+    /// same message: it was decided then, on another state, and that decision stands.
+    fn is_decided_before(&self, error: &Error) -> bool {
+        match (&self.following, error.duplicate_id()) {
+            (Some(following), Some(taken)) => {
+                taken.id() == following.first_id() && taken.stream() == self.stream
+            }
+            _ => false,
+        }
+    }
+
+    /// The outcome of a decision that writes nothing, unless the followed message was decided on
+    /// before: a withdrawal that emptied an account is not refused when it is handled again.
+    async fn without_a_write(
+        &self,
+        outcome: Result<Transacted, Error>,
+    ) -> Result<Transacted, Error> {
+        if let Some(following) = &self.following
+            && self.store.messages().message(following.first_id()).await?.is_some()
+        {
+            return Ok(Transacted::Before);
+        }
+        outcome
+    }
+}
+
+impl<'a, S, D> IntoFuture for Transact<'a, S, D>
+where
+    S: Reducer,
+    D: FnMut(&S) -> Result<Vec<S::Set>, Rejection> + Send + 'a,
+{
+    type Output = Result<Transacted, Error>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.run().boxed()
+    }
+}
+
+impl<S: Reducer, D> fmt::Debug for Transact<'_, S, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transact")
+            .field("stream", &self.stream)
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
