@@ -1,4 +1,13 @@
-//! Typed event sourcing and evented services for Rust, on Message DB.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where things are
+//!
+//! - [`connect()`] opens a [`Store`]: it writes, reads, and makes
+//!   [`Entities`] and [`Subscriber`]s. A [`Host`] runs several subscribers.
+//! - [`Message`](derive@Message), [`Messages`](derive@Messages), [`macro@reducer`] and
+//!   [`macro@handler`] are the macros; [`prelude`] brings them in with the types they use.
+//! - [`mod@subscriber`] states what a subscriber promises and what happens when something fails.
+//! - [`stores`] is the contract between evenfold and a backend.
 
 mod connect;
 mod entities;
@@ -25,3 +34,15 @@ pub use macros::{Message, Messages, handler, reducer};
 pub use store::{Store, Write};
 pub use subscriber::{ErrorPolicy, Failure, Polled, Poller, StopReason, Stopped, Subscriber};
 pub use transact::{Transact, Transacted};
+
+/// The guide, as it runs.
+#[cfg(doctest)]
+mod guide {
+    macro_rules! chapters {
+        ($($name:ident: $file:literal),* $(,)?) => {$(
+            #[doc = include_str!(concat!("../../../docs/", $file))]
+            mod $name {}
+        )*};
+    }
+    chapters! {}
+}
