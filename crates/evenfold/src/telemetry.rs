@@ -22,9 +22,10 @@ pub(crate) fn started(subscriber: &Poller, backend: &str) {
 
 pub(crate) fn stopped(stopped: &Stopped) {
     let subscriber = &stopped.subscriber;
-    match stopped.error() {
-        Some(error) => error!(%subscriber, ?error, "subscriber stopped"),
-        None => info!(%subscriber, "subscriber stopped"),
+    if let Some(error) = stopped.error() {
+        error!(%subscriber, ?error, "subscriber stopped");
+    } else {
+        info!(%subscriber, "subscriber stopped");
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) trait Dispatch: Send + Sync {
     fn dispatch<'a>(
         &'a self,
         recorded: &'a Recorded,
-        receiver: &'a str,
+        subscriber: &'a str,
         context: &'a mut Context,
     ) -> BoxFuture<'a, Result<Answer, Fault>>;
 }
@@ -58,7 +58,7 @@ impl<H: Handler> Dispatch for Bound<H> {
     fn dispatch<'a>(
         &'a self,
         recorded: &'a Recorded,
-        receiver: &'a str,
+        subscriber: &'a str,
         context: &'a mut Context,
     ) -> BoxFuture<'a, Result<Answer, Fault>> {
         async move {
@@ -68,9 +68,9 @@ impl<H: Handler> Dispatch for Bound<H> {
             };
             // The name of a handler is part of the ids of what it writes, so that two handlers of
             // one subscriber that follow the same message do not take each other's.
-            let receiver = format!("{receiver}/{}", H::NAME);
-            let received = Received::new(message, recorded.clone(), &receiver).map_err(hopeless)?;
-            match AssertUnwindSafe(self.0.handle(received, context)).catch_unwind().await {
+            let receiver = format!("{subscriber}/{}", H::NAME);
+            let message = Received::new(message, recorded.clone(), &receiver).map_err(hopeless)?;
+            match AssertUnwindSafe(self.0.handle(message, context)).catch_unwind().await {
                 Ok(Ok(())) => Ok(Answer::Handled),
                 Ok(Err(error)) => judge(error, recorded, H::NAME),
                 Err(panic) => judge(panic_text(&*panic).into(), recorded, H::NAME),

@@ -221,10 +221,15 @@ impl Poller {
             }
             Action::Record(place) => {
                 let id = self.store.ids().next();
-                match self.store.messages().record_progress(&self.progress, place, id).await {
+                let fault = self.fault.take();
+                let recorded = self.store.messages().record_progress(&self.progress, place, id);
+                let answer = match recorded.await {
                     Ok(()) => Input::Done,
                     Err(error) => self.store_failed(error),
-                }
+                };
+                // The message that failed before is why it stops, if it does.
+                self.fault = fault.or(self.fault.take());
+                answer
             }
             Action::Wait(delay, _) => {
                 tokio::select! {
@@ -252,6 +257,7 @@ impl Poller {
         match page {
             Ok(page) => {
                 let unit = self.progress.unit();
+                self.fault = None;
                 self.page = page;
                 Input::Page(self.page.iter().map(|recorded| unit.place_of(recorded)).collect())
             }
@@ -264,10 +270,12 @@ impl Poller {
         let outcome = self.duties.dispatch(&self.store, &self.id, recorded).await;
         let (answer, fault) = match outcome {
             Ok(Dispatched { wanted: false, .. }) => {
+                self.fault = None;
                 self.polled.passed_over += 1;
                 return Input::Done;
             }
             Ok(Dispatched { rejected, .. }) => {
+                self.fault = None;
                 self.polled.handled += 1;
                 if let Some(rejection) = rejected {
                     self.polled.rejected += 1;

@@ -1,0 +1,429 @@
+//! What the macros write out, run: the wire form, the set, the reducers, the handlers.
+//!
+//! Owns behaviour alone. What they refuse, and how it is told, is in `ui.rs`.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use evenfold::handler::Handler as _;
+use evenfold::message::{Encode, Includes};
+use evenfold::prelude::*;
+use evenfold::reducer::{Reducer as _, reduce_recorded};
+use evenfold::{GlobalPosition, Position};
+use uuid::Uuid;
+
+/// A message as a store would give it back.
+fn recorded(message_type: &str, data: &str) -> Recorded {
+    Recorded {
+        id: Uuid::nil(),
+        stream_name: "account-123".parse().unwrap(),
+        message_type: message_type.into(),
+        position: Position::START,
+        global_position: GlobalPosition::START,
+        time: time::OffsetDateTime::UNIX_EPOCH,
+        data_json: Some(data.into()),
+        metadata_json: None,
+    }
+}
+
+/// The data that a message is written with.
+fn data(message: &impl Encode) -> String {
+    message.encode(Uuid::nil()).unwrap().data().to_owned()
+}
+
+mod wire_form {
+    use std::collections::BTreeMap;
+    use std::marker::PhantomData;
+
+    use serde::Serialize;
+
+    use super::*;
+
+    #[derive(Message, Debug, PartialEq)]
+    #[message(type = "Deposited", alias = "MoneyIn", alias = "PaidIn")]
+    struct Deposit {
+        amount_in_cents: u64,
+        r#type: String,
+    }
+
+    #[derive(Message, Debug, PartialEq)]
+    struct Closed;
+
+    #[derive(Message, Debug, PartialEq)]
+    struct Frozen {}
+
+    #[test]
+    fn keys_are_camel_case_and_the_type_is_pinned() {
+        let message = Deposit { amount_in_cents: 5, r#type: "cash".to_owned() };
+        let written = message.encode(Uuid::nil()).unwrap();
+        assert_eq!(written.data(), r#"{"amountInCents":5,"type":"cash"}"#);
+        assert_eq!(written.message_type(), "Deposited");
+        assert_eq!(recorded("PaidIn", written.data()).decode::<Deposit>().unwrap(), message);
+    }
+
+    #[test]
+    fn a_message_without_fields_is_an_empty_object() {
+        assert_eq!((data(&Closed), data(&Frozen {})), ("{}".to_owned(), "{}".to_owned()));
+        assert_eq!(recorded("Closed", r#"{"more":1}"#).decode::<Closed>().unwrap(), Closed);
+        assert_eq!(recorded("Frozen", "{}").decode::<Frozen>().unwrap(), Frozen {});
+        assert!(recorded("Closed", "5").decode::<Closed>().is_err());
+    }
+
+    #[derive(Message)]
+    #[message(verbatim_keys)]
+    struct Verbatim {
+        amount_in_cents: u64,
+    }
+
+    #[derive(Message)]
+    #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+    struct Screaming {
+        amount_in_cents: u64,
+    }
+
+    #[test]
+    fn keys_can_be_kept_as_they_are_or_cased_otherwise() {
+        assert_eq!(data(&Verbatim { amount_in_cents: 5 }), r#"{"amount_in_cents":5}"#);
+        assert_eq!(data(&Screaming { amount_in_cents: 5 }), r#"{"AMOUNT_IN_CENTS":5}"#);
+    }
+
+    mod hex {
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+        pub(super) fn serialize<S: Serializer>(n: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_str(&format!("{n:x}"))
+        }
+
+        pub(super) fn deserialize<'de, D: Deserializer<'de>>(reader: D) -> Result<u64, D::Error> {
+            let text = String::deserialize(reader)?;
+            u64::from_str_radix(&text, 16).map_err(serde::de::Error::custom)
+        }
+    }
+
+    #[derive(Message, Debug, Default, PartialEq)]
+    #[serde(default, deny_unknown_fields)]
+    struct Noted {
+        #[serde(rename = "TEXT")]
+        note: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        #[serde(with = "hex")]
+        colour: u64,
+        #[serde(skip)]
+        seen: bool,
+    }
+
+    #[test]
+    fn the_attributes_of_serde_are_passed_on() {
+        let message = Noted { note: "a".to_owned(), by: None, colour: 255, seen: true };
+        assert_eq!(data(&message), r#"{"TEXT":"a","colour":"ff"}"#);
+        let read = recorded("Noted", r#"{"colour":"ff"}"#).decode::<Noted>().unwrap();
+        assert_eq!(read, Noted { colour: 255, ..Noted::default() });
+        assert!(recorded("Noted", r#"{"other":1}"#).decode::<Noted>().is_err());
+    }
+
+    #[derive(Message)]
+    struct Tagged {
+        id: u64,
+        #[serde(flatten)]
+        more: BTreeMap<String, u64>,
+    }
+
+    #[test]
+    fn a_field_can_be_flattened() {
+        let message = Tagged { id: 1, more: BTreeMap::from([("other".to_owned(), 2)]) };
+        assert_eq!(data(&message), r#"{"id":1,"other":2}"#);
+        let read = recorded("Tagged", r#"{"id":1,"other":2}"#).decode::<Tagged>().unwrap();
+        assert_eq!((read.id, read.more), (1, message.more));
+    }
+
+    trait Unit {
+        type Amount;
+    }
+
+    struct Cents;
+
+    impl Unit for Cents {
+        type Amount = u64;
+    }
+
+    #[derive(Message)]
+    struct Counted<T: Clone, U: Unit, const N: usize>
+    where
+        T: PartialEq,
+    {
+        what: Vec<T>,
+        #[serde(skip)]
+        unit: PhantomData<U>,
+        amount: U::Amount,
+    }
+
+    #[derive(Message)]
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: serde::Deserialize<'de>"))]
+    struct Bound<T> {
+        what: T,
+    }
+
+    #[test]
+    fn a_message_may_be_generic() {
+        let unit = PhantomData::<Cents>;
+        let message = Counted::<_, _, 2> { what: vec!["a".to_owned()], unit, amount: 5 };
+        assert_eq!(data(&message), r#"{"what":["a"],"amount":5}"#);
+        let read = recorded("Counted", &data(&message)).decode::<Counted<String, Cents, 2>>();
+        assert_eq!(read.unwrap().what, ["a"]);
+        assert_eq!(data(&Bound { what: 5 }), r#"{"what":5}"#);
+        assert_eq!(recorded("Bound", r#"{"what":5}"#).decode::<Bound<u8>>().unwrap().what, 5);
+    }
+
+    #[test]
+    fn data_that_does_not_read_names_the_field() {
+        let fault = recorded("Deposited", r#"{"amountInCents":"much","type":""}"#);
+        let fault = fault.decode::<Deposit>().unwrap_err().to_string();
+        assert!(fault.contains("amountInCents"), "{fault}");
+    }
+}
+
+mod account {
+    //! The messages that the tests below share.
+
+    use super::*;
+
+    #[derive(Message, Clone, Debug, PartialEq)]
+    #[message(alias = "PaidIn")]
+    pub(crate) struct Deposited {
+        pub(crate) amount: u64,
+    }
+
+    #[derive(Message, Clone, Debug, PartialEq)]
+    pub(crate) struct Withdrawn {
+        pub(crate) amount: u64,
+    }
+
+    #[derive(Message, Clone, Debug, PartialEq)]
+    pub(crate) struct Closed;
+
+    #[derive(Messages, Clone, Debug, PartialEq)]
+    #[messages(category = "account")]
+    pub(crate) enum AccountEvent {
+        Deposited(Deposited),
+        Withdrawn(Withdrawn),
+        r#Move(Closed),
+    }
+}
+
+use account::{AccountEvent, Closed, Deposited, Withdrawn};
+
+mod set {
+    use super::*;
+
+    #[test]
+    fn a_set_knows_its_category_and_all_its_names() {
+        assert_eq!(AccountEvent::CATEGORY, "account");
+        assert_eq!(AccountEvent::TYPES, ["Deposited", "PaidIn", "Withdrawn", "Closed"]);
+    }
+
+    #[test]
+    fn a_message_is_read_by_its_type_or_an_alias() {
+        for name in ["Deposited", "PaidIn"] {
+            let read = AccountEvent::decode(&recorded(name, r#"{"amount":5}"#)).unwrap();
+            assert_eq!(read, Some(AccountEvent::Deposited(Deposited { amount: 5 })));
+        }
+    }
+
+    #[test]
+    fn a_type_outside_the_set_is_none_and_data_that_does_not_read_is_an_error() {
+        assert_eq!(AccountEvent::decode(&recorded("Opened", "{")).unwrap(), None);
+        let fault = AccountEvent::decode(&recorded("Withdrawn", r#"{"amount":-1}"#)).unwrap_err();
+        assert!(fault.to_string().contains("amount"), "{fault}");
+    }
+
+    #[test]
+    fn a_message_of_the_set_becomes_one_and_is_written_as_itself() {
+        fn one_of<S: Includes<M>, M>(message: M) -> S {
+            message.into()
+        }
+        let event: AccountEvent = one_of(Withdrawn { amount: 5 });
+        let written = event.encode(Uuid::nil()).unwrap();
+        assert_eq!((written.message_type(), written.data()), ("Withdrawn", r#"{"amount":5}"#));
+        assert_eq!(written, Withdrawn { amount: 5 }.encode(Uuid::nil()).unwrap());
+    }
+}
+
+mod reducers {
+    use super::*;
+
+    #[derive(Default, Debug, PartialEq)]
+    struct Account {
+        balance: u64,
+        seen: Vec<String>,
+    }
+
+    #[reducer(AccountEvent, skip(Closed))]
+    impl Account {
+        fn deposited(&mut self, event: &Deposited) {
+            self.balance += event.amount;
+        }
+
+        fn withdrawn(&mut self, event: &Withdrawn, recorded: &Recorded) -> Result<(), String> {
+            self.seen.push(recorded.message_type.to_string());
+            let left = self.balance.checked_sub(event.amount);
+            self.balance = left.ok_or_else(|| "overdrawn".to_owned())?;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn each_message_goes_into_its_reducer() {
+        let mut account = Account::default();
+        for (name, data) in
+            [("Deposited", r#"{"amount":5}"#), ("Withdrawn", r#"{"amount":2}"#), ("Closed", "{}")]
+        {
+            assert!(reduce_recorded(&mut account, &recorded(name, data)).unwrap());
+        }
+        assert_eq!(account, Account { balance: 3, seen: vec!["Withdrawn".to_owned()] });
+        assert!(!reduce_recorded(&mut account, &recorded("Opened", "{}")).unwrap());
+    }
+
+    #[test]
+    fn what_a_reducer_fails_with_comes_out() {
+        let event = AccountEvent::from(Withdrawn { amount: 1 });
+        let fault = Account::default().reduce(&event, &recorded("Withdrawn", "{}")).unwrap_err();
+        assert_eq!(fault.to_string(), "overdrawn");
+    }
+
+    #[derive(Default)]
+    struct Counter<T> {
+        counts: Vec<T>,
+    }
+
+    #[reducer(AccountEvent, skip(Withdrawn, Closed))]
+    impl<T> Counter<T>
+    where
+        T: From<u64> + Send + 'static,
+    {
+        fn deposited(&mut self, event: &Deposited) {
+            self.counts.push(event.amount.into());
+        }
+    }
+
+    #[test]
+    fn a_state_may_be_generic() {
+        let mut counter = Counter::<u128>::default();
+        counter.reduce(&Deposited { amount: 5 }.into(), &recorded("Deposited", "{}")).unwrap();
+        assert_eq!(counter.counts, [5]);
+    }
+}
+
+mod handlers {
+    use super::*;
+
+    #[derive(Default)]
+    struct Ledger {
+        balance: AtomicU64,
+        types: Mutex<Vec<String>>,
+    }
+
+    #[handler(AccountEvent, skip(Closed))]
+    impl Ledger {
+        async fn deposited(&self, message: Received<Deposited>) {
+            tokio::task::yield_now().await;
+            self.balance.fetch_add(message.amount, Ordering::Relaxed);
+        }
+
+        async fn withdrawn(
+            &self,
+            message: Received<Withdrawn>,
+            context: &mut Context,
+        ) -> Result<u64, &'static str> {
+            assert_eq!(format!("{context:?}"), "Context(empty)");
+            self.types.lock().unwrap().push(message.recorded().message_type.to_string());
+            if message.amount > self.balance.load(Ordering::Relaxed) {
+                return Err("overdrawn");
+            }
+            Ok(self.balance.fetch_sub(message.amount, Ordering::Relaxed))
+        }
+    }
+
+    #[handler(AccountEvent, skip(Deposited, Withdrawn, Closed), name = "Idle2")]
+    impl<T: Send + Sync + 'static> Idle<T> {}
+
+    struct Idle<T>(T);
+
+    async fn handle(ledger: &Ledger, event: AccountEvent) -> Result<(), HandlerError> {
+        let recorded = recorded("Withdrawn", "{}");
+        let received = Received::new(event, recorded, Ledger::NAME).unwrap();
+        ledger.handle(received, &mut Context::empty()).await
+    }
+
+    #[tokio::test]
+    async fn each_message_goes_to_its_handler() {
+        let ledger = Ledger::default();
+        handle(&ledger, Deposited { amount: 5 }.into()).await.unwrap();
+        handle(&ledger, Withdrawn { amount: 2 }.into()).await.unwrap();
+        handle(&ledger, Closed.into()).await.unwrap();
+        assert_eq!(ledger.balance.load(Ordering::Relaxed), 3);
+        assert_eq!(*ledger.types.lock().unwrap(), ["Withdrawn"]);
+    }
+
+    #[tokio::test]
+    async fn what_a_handler_fails_with_comes_out() {
+        let fault = handle(&Ledger::default(), Withdrawn { amount: 2 }.into()).await.unwrap_err();
+        assert_eq!(fault.to_string(), "overdrawn");
+    }
+
+    #[test]
+    fn a_handler_is_named_by_its_type_or_as_it_says() {
+        assert_eq!((Ledger::NAME, Idle::<u8>::NAME), ("Ledger", "Idle2"));
+        let _: Idle<u8> = Idle(5);
+    }
+}
+
+mod renamed {
+    //! A dependency under another name.
+
+    use ::evenfold as es;
+    use es::handler::Handler as _;
+    use es::message::Encode as _;
+    use es::reducer::Reducer as _;
+
+    #[derive(es::Message)]
+    #[message(crate = es)]
+    struct Opened {
+        by: String,
+    }
+
+    #[derive(es::Messages)]
+    #[messages(category = "account", crate = es)]
+    enum Events {
+        Opened(Opened),
+    }
+
+    struct Account;
+
+    #[es::reducer(Events, crate = es)]
+    impl Account {
+        fn opened(&mut self, _: &Opened) {
+            let Self = self;
+        }
+    }
+
+    struct Clerk;
+
+    #[es::handler(Events, crate = es)]
+    impl Clerk {
+        async fn opened(&self, _: es::handler::Received<Opened>) {
+            let Self = self;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_macros_find_it() {
+        let event = Events::from(Opened { by: "me".to_owned() });
+        let recorded = super::recorded("Opened", r#"{"by":"me"}"#);
+        assert_eq!(event.encode(uuid::Uuid::nil()).unwrap().data(), recorded.data());
+        Account.reduce(&event, &recorded).unwrap();
+        let received = es::handler::Received::new(event, recorded, "clerk").unwrap();
+        Clerk.handle(received, &mut es::handler::Context::empty()).await.unwrap();
+    }
+}

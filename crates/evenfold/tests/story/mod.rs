@@ -1,0 +1,107 @@
+//! The account that the tests of the engines tell their story with.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::allow_attributes,
+    reason = "each test file is a crate of its own and uses a part of the story"
+)]
+
+use std::sync::{Arc, Mutex};
+
+use evenfold::Store;
+use evenfold::prelude::*;
+use evenfold::stores::MessageStore;
+use evenfold_testkit::Recording;
+
+#[derive(Message, Clone, Copy, Debug, PartialEq)]
+pub struct Deposit {
+    pub amount: u64,
+}
+#[derive(Message, Clone, Copy, Debug, PartialEq)]
+pub struct Deposited {
+    pub amount: u64,
+}
+#[derive(Message, Clone, Copy, Debug, PartialEq)]
+pub struct Withdrawn {
+    pub amount: u64,
+}
+
+#[derive(Messages, Debug, PartialEq)]
+#[messages(category = "account:command")]
+pub enum AccountCommand {
+    Deposit(Deposit),
+}
+
+#[derive(Messages, Debug, PartialEq)]
+#[messages(category = "account")]
+pub enum AccountEvent {
+    Deposited(Deposited),
+    Withdrawn(Withdrawn),
+}
+
+#[derive(Default, Debug, PartialEq)]
+pub struct Account {
+    pub balance: u64,
+}
+
+#[reducer(AccountEvent)]
+impl Account {
+    fn deposited(&mut self, event: &Deposited) {
+        self.balance += event.amount;
+    }
+    fn withdrawn(&mut self, event: &Withdrawn) -> Result<(), &'static str> {
+        self.balance = self.balance.checked_sub(event.amount).ok_or("more than there is")?;
+        Ok(())
+    }
+}
+
+/// A store that remembers writes and can be told to fail, and the handle to tell it.
+pub fn recording() -> (Store, Arc<Recording>) {
+    let recording = Arc::new(Recording::default());
+    let messages: Arc<dyn MessageStore> = recording.clone();
+    (Store::shared(messages), recording)
+}
+
+/// A handler that notes what it gets, and fails as often as it is told to.
+#[derive(Clone, Debug, Default)]
+pub struct Notes {
+    seen: Arc<Mutex<Vec<u64>>>,
+    failures: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Notes {
+    pub fn seen(&self) -> Vec<u64> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The next deposit of this amount fails, once for each time this is said.
+    pub fn fail_on(&self, amount: u64) {
+        self.failures.lock().unwrap().push(amount);
+    }
+
+    fn note(&self, amount: u64) -> Result<(), HandlerError> {
+        let mut failures = self.failures.lock().unwrap();
+        if let Some(at) = failures.iter().position(|failing| *failing == amount) {
+            failures.remove(at);
+            return Err(format!("no luck with {amount}").into());
+        }
+        self.seen.lock().unwrap().push(amount);
+        Ok(())
+    }
+}
+
+#[handler(AccountEvent, skip(Withdrawn))]
+impl Notes {
+    async fn deposited(&self, event: Received<Deposited>) -> Result<(), HandlerError> {
+        self.note(event.amount)
+    }
+}
+
+/// Writes deposits of these amounts to the stream of an account.
+pub async fn deposit(store: &Store, id: &str, amounts: &[u64]) {
+    for amount in amounts {
+        let event = Deposited { amount: *amount };
+        store.send::<AccountEvent>(id, event).await.unwrap();
+    }
+}

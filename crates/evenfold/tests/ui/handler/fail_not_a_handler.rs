@@ -1,0 +1,35 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use evenfold::prelude::*;
+use evenfold::handler::Handler;
+
+#[derive(Message)]
+struct Deposited {
+    amount: u64,
+}
+
+#[derive(Message)]
+struct Closed;
+
+#[derive(Messages)]
+#[messages(category = "account")]
+enum AccountEvent {
+    Deposited(Deposited),
+    Closed(Closed),
+}
+
+struct Teller {
+    balance: AtomicU64,
+}
+
+impl Teller {
+    fn add(&self, amount: u64) {
+        self.balance.fetch_add(amount, Ordering::Relaxed);
+    }
+}
+
+fn subscribe(_: impl Handler) {}
+
+fn main() {
+    subscribe(Teller { balance: AtomicU64::new(0) });
+}

@@ -1,0 +1,37 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use evenfold::prelude::*;
+
+#[derive(Message)]
+struct Deposited {
+    amount: u64,
+}
+
+#[derive(Message)]
+struct Closed;
+
+#[derive(Messages)]
+#[messages(category = "account")]
+enum AccountEvent {
+    Deposited(Deposited),
+    Closed(Closed),
+}
+
+struct Teller {
+    balance: AtomicU64,
+}
+
+impl Teller {
+    fn add(&self, amount: u64) {
+        self.balance.fetch_add(amount, Ordering::Relaxed);
+    }
+}
+
+#[handler(AccountEvent, skip(Closed))]
+impl Teller {
+    async fn deposited(&self, message: Received<Deposited>) {
+        self.add(message.amuont);
+    }
+}
+
+fn main() {}

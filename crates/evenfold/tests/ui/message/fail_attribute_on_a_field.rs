@@ -1,0 +1,9 @@
+use evenfold::prelude::*;
+
+#[derive(Message)]
+struct Deposited {
+    #[message(alias = "cents")]
+    amount: u64,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use evenfold::prelude::*;
+
+#[derive(Message)]
+#[serde(from = "u64")]
+struct Deposited {
+    amount: u64,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use evenfold::prelude::*;
+
+#[derive(Message)]
+struct Deposited {
+    amount: Mony,
+}
+
+fn main() {}

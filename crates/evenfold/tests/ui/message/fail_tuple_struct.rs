@@ -1,0 +1,6 @@
+use evenfold::prelude::*;
+
+#[derive(Message)]
+struct Deposited(u64, Vec<String>);
+
+fn main() {}

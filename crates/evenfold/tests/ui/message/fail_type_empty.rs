@@ -1,0 +1,9 @@
+use evenfold::prelude::*;
+
+#[derive(Message)]
+#[message(type = "")]
+struct Deposit {
+    amount: u64,
+}
+
+fn main() {}

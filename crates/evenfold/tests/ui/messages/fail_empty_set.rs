@@ -1,0 +1,7 @@
+use evenfold::prelude::*;
+
+#[derive(Messages)]
+#[messages(category = "account")]
+enum AccountEvent {}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use evenfold::prelude::*;
+
+#[derive(Message)]
+struct Deposited {
+    amount: u64,
+}
+
+#[derive(Messages)]
+enum AccountEvent {
+    Deposited(Deposited),
+}
+
+fn main() {}

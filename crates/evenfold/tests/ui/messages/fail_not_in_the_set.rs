@@ -1,0 +1,24 @@
+use evenfold::prelude::*;
+use evenfold::message::Includes;
+
+#[derive(Message)]
+struct Deposited {
+    amount: u64,
+}
+
+#[derive(Message)]
+struct Closed;
+
+#[derive(Messages)]
+#[messages(category = "account")]
+enum AccountEvent {
+    Deposited(Deposited),
+}
+
+fn one_of<S: Includes<M>, M>(message: M) -> S {
+    message.into()
+}
+
+fn main() {
+    one_of::<AccountEvent, _>(Closed);
+}

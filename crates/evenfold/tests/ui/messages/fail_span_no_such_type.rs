@@ -1,0 +1,15 @@
+use evenfold::prelude::*;
+
+#[derive(Message)]
+struct Deposited {
+    amount: u64,
+}
+
+#[derive(Messages)]
+#[messages(category = "account")]
+enum AccountEvent {
+    Deposited(Deposited),
+    Closed(Close),
+}
+
+fn main() {}

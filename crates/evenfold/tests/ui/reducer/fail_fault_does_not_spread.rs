@@ -1,0 +1,36 @@
+use evenfold::prelude::*;
+use evenfold::reducer::Reducer;
+
+#[derive(Message)]
+struct Deposited {
+    amount: u64,
+}
+
+#[derive(Message)]
+struct Closed;
+
+#[derive(Messages)]
+#[messages(category = "account")]
+enum AccountEvent {
+    Deposited(Deposited),
+    Closed(Closed),
+}
+
+struct Account {
+    balance: u64,
+}
+
+#[reducer(AccountEvent)]
+impl Account {
+    fn deposited(&mut self, event: &Deposited) {
+        self.balance += event.amount;
+    }
+
+    fn closed(&self, _: &Closed) {}
+}
+
+fn load<S: Reducer>() {}
+
+fn main() {
+    load::<Account>();
+}

@@ -1,0 +1,33 @@
+use evenfold::prelude::*;
+
+#[derive(Message)]
+struct Deposited {
+    amount: u64,
+}
+
+#[derive(Message)]
+struct Closed;
+
+#[derive(Messages)]
+#[messages(category = "account")]
+enum AccountEvent {
+    Deposited(Deposited),
+    Closed(Closed),
+}
+
+struct Account {
+    balance: u64,
+}
+
+trait Reduces {
+    fn deposited(&mut self, event: &Deposited);
+}
+
+#[reducer(AccountEvent, skip(Closed))]
+impl Reduces for Account {
+    fn deposited(&mut self, event: &Deposited) {
+        self.balance += event.amount;
+    }
+}
+
+fn main() {}
