@@ -143,12 +143,12 @@ impl<M> Received<M> {
     /// Law: they are made of the id of this message, of who received it, of the stream, and of how
     /// many writes to that stream followed it before. So a handler that gets the message again
     /// writes under the same ids again, and the store answers that it has them.
-    pub fn ids_for(&self, stream: &StreamName) -> FollowerIds {
+    pub fn ids_for(&self, stream: &StreamName) -> BatchIds {
         let mut followed = self.origin.followed.lock().unwrap_or_else(PoisonError::into_inner);
         let count = followed.entry(stream.clone()).or_default();
         let name = format!("{stream}#{count}");
         *count += 1;
-        FollowerIds { seed: Uuid::new_v5(&self.origin.scope, name.as_bytes()) }
+        BatchIds::of(Uuid::new_v5(&self.origin.scope, name.as_bytes()))
     }
 }
 
@@ -160,23 +160,36 @@ impl<M> Deref for Received<M> {
     }
 }
 
-/// The ids of one batch that follows a message.
+/// The ids of one batch, all made of the first: the same first, the same ids.
 #[derive(Clone, Copy, Debug)]
-pub struct FollowerIds {
-    seed: Uuid,
+pub struct BatchIds {
+    first: Uuid,
 }
 
-impl FollowerIds {
+impl BatchIds {
+    /// The ids of a batch whose first message has this one.
+    pub fn of(first: Uuid) -> Self {
+        Self { first }
+    }
+
+    /// The id of the first message.
+    pub fn first(self) -> Uuid {
+        self.first
+    }
+
     /// The id of the message at this place of the batch, counted from 0.
     pub fn at(self, index: usize) -> Uuid {
-        Uuid::new_v5(&self.seed, index.to_string().as_bytes())
+        match index {
+            0 => self.first,
+            _ => Uuid::new_v5(&self.first, index.to_string().as_bytes()),
+        }
     }
 }
 
 /// What a store hands to the handlers of one message: nothing, or a transaction of its own.
 ///
 /// The handlers of a message share it; it is committed when all of them are done, and dropped when
-/// one fails.
+/// one fails. A rejection is an answer, so it does not undo what was done before it: decide first.
 #[derive(Default)]
 pub struct Context {
     transaction: Option<Box<dyn HandlerTransaction>>,

@@ -11,11 +11,21 @@ pub use crate::message::{Encode, Includes, Message, Messages, NewMessage, Record
 pub use crate::reducer::{Reduce, Reducer};
 
 /// A set whose every message has a reducer in `S`; derived with the set, so it knows them all.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a set of messages",
+    label = "this type is not a set of messages",
+    note = "add `#[derive(Messages)]` and `#[messages(category = \"…\")]` to the enum that lists them"
+)]
 pub trait ReducedInto<S> {
     fn reduce_into(&self, state: &mut S, recorded: &Recorded) -> Result<(), HandlerError>;
 }
 
 /// A set whose every message has a handler in `H`; derived with the set, so it knows them all.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a set of messages",
+    label = "this type is not a set of messages",
+    note = "add `#[derive(Messages)]` and `#[messages(category = \"…\")]` to the enum that lists them"
+)]
 pub trait HandledBy<H>: Sized {
     fn handled_by(
         received: Received<Self>,
@@ -73,16 +83,44 @@ pub fn split<M>(received: Received<M>) -> (M, Received<()>) {
     received.split()
 }
 
+/// A message as a member of a set: what the derived code of the set asks of it.
+///
+/// It has no supertrait and one blanket impl, so that a member which is no message is told once.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "this type is not a message",
+    note = "add `#[derive(Message)]` to `{Self}`"
+)]
+pub trait Member: Sized {
+    const NAMES: Names;
+
+    /// Whether the recorded message is one of these, by its type name or an alias.
+    fn is_in(recorded: &Recorded) -> bool;
+    fn read(recorded: &Recorded) -> Result<Self, DecodeError>;
+    fn write(&self, id: Uuid) -> Result<NewMessage, Error>;
+}
+
+impl<M: Message> Member for M {
+    const NAMES: Names = Names { type_name: M::TYPE, aliases: M::ALIASES };
+
+    fn is_in(recorded: &Recorded) -> bool {
+        recorded.is::<M>()
+    }
+
+    fn read(recorded: &Recorded) -> Result<Self, DecodeError> {
+        recorded.decode()
+    }
+
+    fn write(&self, id: Uuid) -> Result<NewMessage, Error> {
+        self.encode(id)
+    }
+}
+
 /// The names of a message, as a set gathers them.
 #[derive(Clone, Copy, Debug)]
 pub struct Names {
     type_name: &'static str,
     aliases: &'static [&'static str],
-}
-
-/// The names of this message.
-pub const fn names<M: Message>() -> Names {
-    Names { type_name: M::TYPE, aliases: M::ALIASES }
 }
 
 /// How many names the messages of a set have.
@@ -112,21 +150,22 @@ pub const fn join<const N: usize>(names: &[Names]) -> [&'static str; N] {
     joined
 }
 
-/// Fails to compile, with this text, when a name of the message stands for an earlier one too.
+/// Fails to compile, with this text, when a name of the message at this place stands for an
+/// earlier one too.
 ///
 /// # Panics
 ///
 /// In a constant, which is a compile error.
 #[track_caller]
-pub const fn assert_distinct(earlier: &[Names], message: Names, text: &str) {
-    let mut rest = earlier;
-    while let [other, others @ ..] = rest {
-        let mut names = message.aliases;
+pub const fn assert_distinct(names: &[Names], place: usize, text: &str) {
+    let (mut rest, [message, ..]) = names.split_at(place) else { return };
+    while let [earlier, others @ ..] = rest {
+        let mut aliases = message.aliases;
         let mut name = message.type_name;
         loop {
-            assert!(!has(*other, name), "{}", text);
-            let [alias, more @ ..] = names else { break };
-            (name, names) = (alias, more);
+            assert!(!has(*earlier, name), "{}", text);
+            let [alias, more @ ..] = aliases else { break };
+            (name, aliases) = (alias, more);
         }
         rest = others;
     }

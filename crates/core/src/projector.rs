@@ -9,7 +9,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::error::{Error, HandlerError};
-use crate::message::{Message, Messages, Recorded};
+use crate::message::{Converters, Message, Messages, Recorded};
 use crate::reducer::{Reducer, reduce_recorded, reducer_failed};
 use crate::store::{BatchSize, ReadStore};
 use crate::{EntityId, Position, StreamName};
@@ -24,7 +24,6 @@ pub struct Projection<S> {
 }
 
 type ReduceFn<S> = Arc<dyn Fn(&mut S, &Recorded) -> Result<bool, Error> + Send + Sync>;
-type Convert = Arc<dyn Fn(&Recorded) -> Result<Option<Recorded>, HandlerError> + Send + Sync>;
 
 /// Makes a state of a stream: of its default, by the reducers of a `#[reducer]` block or closures.
 ///
@@ -67,7 +66,7 @@ type Convert = Arc<dyn Fn(&Recorded) -> Result<Option<Recorded>, HandlerError> +
 pub struct Projector<S> {
     start: Arc<dyn Fn() -> S + Send + Sync>,
     reducers: HashMap<&'static str, ReduceFn<S>>,
-    converters: Vec<Convert>,
+    converters: Converters,
     batch: BatchSize,
     until: Option<Position>,
     until_time: Option<OffsetDateTime>,
@@ -123,7 +122,7 @@ impl<S: Send + 'static> Projector<S> {
         Self {
             start,
             reducers: HashMap::new(),
-            converters: Vec::new(),
+            converters: Converters::default(),
             batch: BatchSize::DEFAULT,
             until: None,
             until_time: None,
@@ -149,13 +148,13 @@ impl<S: Send + 'static> Projector<S> {
     }
 
     /// Adds a way to read foreign messages: what it makes of a message is reduced in its place.
-    /// Converters are asked in the order they were added, until one answers.
+    /// See [`Converters`].
     #[must_use]
     pub fn converter<F>(mut self, convert: F) -> Self
     where
         F: Fn(&Recorded) -> Result<Option<Recorded>, HandlerError> + Send + Sync + 'static,
     {
-        self.converters.push(Arc::new(convert));
+        self.converters.push(convert);
         self
     }
 
@@ -180,6 +179,11 @@ impl<S: Send + 'static> Projector<S> {
         self
     }
 
+    /// Whether it stops at a position or a time, so that what it makes may not be the present state.
+    pub fn is_bounded(&self) -> bool {
+        self.until.is_some() || self.until_time.is_some()
+    }
+
     /// The state that a run begins with.
     pub fn start(&self) -> S {
         (self.start)()
@@ -191,7 +195,7 @@ impl<S: Send + 'static> Projector<S> {
     ///
     /// When the message does not read, or a converter or its reducer fails.
     pub fn step(&self, state: &mut S, recorded: &Recorded) -> Result<bool, Error> {
-        let converted = convert(&self.converters, recorded)?;
+        let converted = self.converters.convert(recorded)?;
         let recorded = converted.as_ref().unwrap_or(recorded);
         match self.reducers.get(&*recorded.message_type) {
             Some(reduce) => reduce(state, recorded),
@@ -252,21 +256,6 @@ impl<S: Send + 'static> Projector<S> {
         self.until.is_some_and(|until| recorded.position > until)
             || self.until_time.is_some_and(|until| recorded.time > until)
     }
-}
-
-/// What the first converter that answers makes of a message; none when none does.
-fn convert(converters: &[Convert], recorded: &Recorded) -> Result<Option<Recorded>, Error> {
-    for convert in converters {
-        if let Some(converted) = convert(recorded).map_err(|fault| {
-            let Recorded { message_type, position, stream_name, .. } = recorded;
-            let doing =
-                format!("converting `{message_type}` at position {position} of `{stream_name}`");
-            Error::failed(doing, fault.into_inner())
-        })? {
-            return Ok(Some(converted));
-        }
-    }
-    Ok(None)
 }
 
 impl<S> fmt::Debug for Projector<S> {

@@ -56,7 +56,5 @@ pub fn reduce_recorded<S: Reducer>(state: &mut S, recorded: &Recorded) -> Result
 }
 
 pub(crate) fn reducer_failed(recorded: &Recorded, fault: HandlerError) -> Error {
-    let Recorded { message_type, position, stream_name, .. } = recorded;
-    let doing = format!("reducing `{message_type}` at position {position} of `{stream_name}`");
-    Error::failed(doing, fault.into_inner())
+    Error::failed(format!("reducing {}", recorded.place()), fault.into_inner())
 }

@@ -12,7 +12,7 @@ use crate::{Error, Store};
 /// | URL | store |
 /// |---|---|
 /// | `memory:` | in memory, gone with the process |
-/// | `sqlite://bank.db`, `sqlite:///var/lib/bank.db` | in a file, made when it is missing; several processes may share it (feature `sqlite`, on by default) |
+/// | `sqlite://bank.db`, `sqlite:///var/lib/bank.db` | in a file, made when it is missing; several processes may share it (feature `sqlite`, on by default). Parameters: `?durability=full` syncs each write, `?readers=8` connections for reading |
 ///
 /// # Errors
 ///
@@ -39,6 +39,10 @@ pub async fn connect(url: &str) -> Result<Store, Error> {
         "memory" => Ok(Store::new(Memory::new())),
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Store::new(evenfold_sqlite::Sqlite::connect(url).await?)),
+        "postgres" | "postgresql" => {
+            let rule = format!("the Postgres store comes in a later version; {RULE}");
+            Err(Invalid::new("store URL scheme", scheme, rule).into())
+        }
         _ => Err(Invalid::new("store URL scheme", scheme, RULE).into()),
     }
 }

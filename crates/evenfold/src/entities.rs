@@ -110,7 +110,8 @@ impl<S: Reducer> Entities<S> {
     /// - *A lost reply is not a conflict.* When the store did not answer, the same messages are
     ///   written again under the same ids, so that a write that did happen is found.
     /// - *Followed once.* With [`following`](Transact::following), a message that is handled again
-    ///   finds its events written and changes nothing, whatever would be decided now.
+    ///   finds its events written and changes nothing, whatever would be decided now. So does a
+    ///   request that is made again [under the same id](Transact::identified_by).
     pub fn transact<D>(
         &self,
         id: impl TryInto<EntityId, Error: Into<Error>>,

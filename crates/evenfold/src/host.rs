@@ -7,6 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::Error;
 use crate::subscriber::{Polled, Poller, StopReason, Stopped, Subscriber};
+use crate::telemetry;
 
 /// Runs several subscribers until a signal, or until all have caught up.
 ///
@@ -234,7 +235,7 @@ impl Order {
         let mut signals = Signals::listen()?;
         Ok(Self::sent_by(|stop, abandon| async move {
             signals.next().await;
-            tracing::info!("stopping after the messages in hand");
+            telemetry::stopping();
             stop.cancel();
             signals.next().await;
             abandon.cancel();

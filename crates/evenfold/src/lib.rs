@@ -13,6 +13,7 @@ mod connect;
 mod entities;
 mod host;
 mod macros;
+mod marks;
 pub mod prelude;
 mod store;
 pub mod subscriber;
@@ -35,7 +36,7 @@ pub use store::{Store, Write};
 pub use subscriber::{ErrorPolicy, Failure, Polled, Poller, StopReason, Stopped, Subscriber};
 pub use transact::{Transact, Transacted};
 
-/// The guide, as it runs.
+/// The guide and the concepts, as they run.
 #[cfg(doctest)]
 mod guide {
     macro_rules! chapters {
@@ -44,5 +45,13 @@ mod guide {
             mod $name {}
         )*};
     }
-    chapters! {}
+    chapters! {
+        first_message: "guide/01-first-message.md",
+        reduce: "guide/02-reduce.md",
+        decide: "guide/03-decide.md",
+        subscribe: "guide/04-subscribe.md",
+        stream_names: "concepts/stream-names.md",
+        positions_and_order: "concepts/positions-and-order.md",
+        idempotence: "concepts/idempotence.md",
+    }
 }

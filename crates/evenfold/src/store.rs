@@ -8,7 +8,7 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 
 use evenfold_core::error::Invalid;
-use evenfold_core::handler::{FollowerIds, Handler, Received};
+use evenfold_core::handler::{BatchIds, Handler, Received};
 use evenfold_core::message::{Encode, Messages, Metadata, NewMessage, Recorded};
 use evenfold_core::reducer::Reducer;
 use evenfold_core::store::{
@@ -17,7 +17,9 @@ use evenfold_core::store::{
 use evenfold_core::{Ids, TimeOrderedIds};
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream};
+use uuid::Uuid;
 
+use crate::marks::Marks;
 use crate::{
     Entities, EntityId, Error, ExpectedVersion, GlobalPosition, Position, StreamName, Subscriber,
 };
@@ -99,6 +101,7 @@ impl Store {
             stream: stream.try_into().map_err(Into::into),
             messages: encoded.collect(),
             expected: ExpectedVersion::Any,
+            marks: Marks::default(),
         }
     }
 
@@ -136,9 +139,7 @@ impl Store {
             };
         };
         let mut write = self.write(stream, message).following(to);
-        write.each(|message| {
-            message.metadata_mut().take_reply();
-        });
+        write.marks.is_reply = true;
         write
     }
 
@@ -186,6 +187,7 @@ pub struct Write<'a> {
     stream: Result<StreamName, Error>,
     messages: Result<Vec<NewMessage>, Error>,
     expected: ExpectedVersion,
+    marks: Marks,
 }
 
 impl Write<'_> {
@@ -195,9 +197,9 @@ impl Write<'_> {
         self
     }
 
-    /// Writes with this metadata in place of none.
-    pub fn metadata(mut self, metadata: &Metadata) -> Self {
-        self.each(|message| *message.metadata_mut() = metadata.clone());
+    /// Writes with this metadata; what the messages follow is added to it.
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.marks.metadata = Some(metadata);
         self
     }
 
@@ -205,22 +207,23 @@ impl Write<'_> {
     /// stream and properties, and under ids made of its id, so that a handler that gets it again
     /// writes nothing twice.
     pub fn following<M>(mut self, received: &Received<M>) -> Self {
-        if let (Ok(stream), Ok(messages)) = (&self.stream, &mut self.messages) {
-            Following::of(received, stream).mark(messages);
+        if let Ok(stream) = &self.stream {
+            self.marks.follow(received, stream);
         }
+        self
+    }
+
+    /// Writes the first message under this id, and the others under ids made of it: so the same
+    /// call made again, by whoever lost its reply, writes nothing twice.
+    pub fn identified_by(mut self, id: Uuid) -> Self {
+        self.marks.ids = Some(BatchIds::of(id));
         self
     }
 
     /// Names the stream in which a reply is expected.
     pub fn reply_to(mut self, stream: &StreamName) -> Self {
-        self.each(|message| message.metadata_mut().reply_stream_name = Some(stream.clone()));
+        self.marks.reply_to = Some(stream.clone());
         self
-    }
-
-    fn each(&mut self, change: impl FnMut(&mut NewMessage)) {
-        if let Ok(messages) = &mut self.messages {
-            messages.iter_mut().for_each(change);
-        }
     }
 }
 
@@ -230,38 +233,10 @@ impl<'a> IntoFuture for Write<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         async move {
-            self.store.messages().write(&self.stream?, &self.messages?, self.expected).await
+            let (stream, mut messages) = (self.stream?, self.messages?);
+            self.marks.put_on(&mut messages);
+            self.store.messages().write(&stream, &messages, self.expected).await
         }
         .boxed()
-    }
-}
-
-/// What the messages of one write take over from the message that they follow.
-#[derive(Clone, Debug)]
-pub(crate) struct Following {
-    recorded: Recorded,
-    metadata: Metadata,
-    ids: FollowerIds,
-}
-
-impl Following {
-    pub(crate) fn of<M>(received: &Received<M>, stream: &StreamName) -> Self {
-        Self {
-            recorded: received.recorded().clone(),
-            metadata: received.metadata().clone(),
-            ids: received.ids_for(stream),
-        }
-    }
-
-    /// The id of the first message that is written by following.
-    pub(crate) fn first_id(&self) -> uuid::Uuid {
-        self.ids.at(0)
-    }
-
-    pub(crate) fn mark(&self, messages: &mut [NewMessage]) {
-        for (index, message) in messages.iter_mut().enumerate() {
-            message.metadata_mut().follow(&self.recorded, &self.metadata);
-            message.set_id(self.ids.at(index));
-        }
     }
 }

@@ -3,6 +3,7 @@
 //! | event | level | fields |
 //! |---|---|---|
 //! | `subscriber started` | info | `subscriber`, `reads`, `backend` |
+//! | `stopping` | info | none: a signal has come |
 //! | `subscriber stopped` | info, or error when something failed | `subscriber`, `error` |
 //! | `message rejected` | info | `subscriber`, `message_type`, `stream`, `position`, `global_position`, `reason` |
 //! | `message skipped` | error | `subscriber`, `message_type`, `stream`, `position`, `global_position`, `error` |
@@ -18,6 +19,10 @@ use crate::{Error, StreamName};
 
 pub(crate) fn started(subscriber: &Poller, backend: &str) {
     info!(subscriber = subscriber.id(), reads = subscriber.reads(), backend, "subscriber started");
+}
+
+pub(crate) fn stopping() {
+    info!("stopping");
 }
 
 pub(crate) fn stopped(stopped: &Stopped) {

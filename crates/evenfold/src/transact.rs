@@ -7,15 +7,16 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use evenfold_core::error::{Conflict, Invalid, Rejection};
-use evenfold_core::handler::Received;
+use evenfold_core::handler::{BatchIds, Received};
 use evenfold_core::message::{Encode, Metadata, NewMessage};
 use evenfold_core::projector::Projection;
 use evenfold_core::reducer::Reducer;
 use evenfold_core::store::Written;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use uuid::Uuid;
 
-use crate::store::Following;
+use crate::marks::Marks;
 use crate::telemetry;
 use crate::{Entities, Error, ExpectedVersion, Position, Store, StreamName};
 
@@ -32,8 +33,7 @@ pub struct Transact<'a, S: Reducer, D> {
     stream: Result<StreamName, Error>,
     decide: D,
     attempts: u32,
-    metadata: Metadata,
-    following: Option<Following>,
+    marks: Marks,
 }
 
 /// What a decision came to.
@@ -43,7 +43,8 @@ pub enum Transacted {
     Written(Position),
     /// It was nothing: no message was written.
     Nothing,
-    /// The message that it follows had been decided on before: nothing was written again.
+    /// The message that it follows, or the request that it is identified by, had been decided on
+    /// before: nothing was written again.
     Before,
 }
 
@@ -57,14 +58,7 @@ where
         stream: Result<StreamName, Error>,
         decide: D,
     ) -> Self {
-        Self {
-            entities,
-            stream,
-            decide,
-            attempts: ATTEMPTS,
-            metadata: Metadata::default(),
-            following: None,
-        }
+        Self { entities, stream, decide, attempts: ATTEMPTS, marks: Marks::default() }
     }
 
     /// Writes the events as followers of a received message: with its correlation, causation, reply
@@ -72,14 +66,22 @@ where
     /// often it is handled.
     pub fn following<M>(mut self, received: &Received<M>) -> Self {
         if let Ok(stream) = &self.stream {
-            self.following = Some(Following::of(received, stream));
+            self.marks.follow(received, stream);
         }
         self
     }
 
     /// Writes the events with this metadata; what they follow is added to it.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
-        self.metadata = metadata;
+        self.marks.metadata = Some(metadata);
+        self
+    }
+
+    /// Writes the first event under this id, and the others under ids made of it: so a request that
+    /// is made again under the same id, by a client that lost the reply, changes nothing, whatever
+    /// would be decided now.
+    pub fn identified_by(mut self, id: Uuid) -> Self {
+        self.marks.ids = Some(BatchIds::of(id));
         self
     }
 
@@ -90,9 +92,13 @@ where
     }
 
     async fn run(self) -> Result<Transacted, Error> {
-        let Self { entities, stream, mut decide, attempts, metadata, following } = self;
+        let Self { entities, stream, mut decide, attempts, marks } = self;
         let stream = stream?;
-        let writer = Writer { store: &entities.store, stream: &stream, metadata, following };
+        if entities.projector.is_bounded() {
+            let rule = "it stops at a position or a time, and a decision needs the present state";
+            return Err(Invalid::new("projector", &stream, rule).into());
+        }
+        let writer = Writer { store: &entities.store, stream: &stream, marks };
         let mut entity = Projection { state: entities.projector.start(), version: None };
         let mut conflict: Option<Conflict> = None;
         for _ in 0..attempts {
@@ -122,20 +128,16 @@ where
 struct Writer<'a> {
     store: &'a Store,
     stream: &'a StreamName,
-    metadata: Metadata,
-    following: Option<Following>,
+    marks: Marks,
 }
 
 impl Writer<'_> {
     fn encode<E: Encode>(&self, events: &[E]) -> Result<Vec<NewMessage>, Error> {
         let mut messages = Vec::with_capacity(events.len());
         for event in events {
-            let message = event.encode(self.store.ids().next())?;
-            messages.push(message.with_metadata(self.metadata.clone()));
+            messages.push(event.encode(self.store.ids().next())?);
         }
-        if let Some(following) = &self.following {
-            following.mark(&mut messages);
-        }
+        self.marks.put_on(&mut messages);
         Ok(messages)
     }
 
@@ -163,24 +165,22 @@ impl Writer<'_> {
     }
 
     /// Whether the first id of what would be written belongs to what this stream got before for the
-    /// same message: it was decided then, on another state, and that decision stands.
+    /// same message or request: it was decided then, on another state, and that decision stands.
     fn is_decided_before(&self, error: &Error) -> bool {
-        match (&self.following, error.duplicate_id()) {
-            (Some(following), Some(taken)) => {
-                taken.id() == following.first_id() && taken.stream() == self.stream
-            }
+        match (self.marks.ids, error.duplicate_id()) {
+            (Some(ids), Some(taken)) => taken.id() == ids.first() && taken.stream() == self.stream,
             _ => false,
         }
     }
 
-    /// The outcome of a decision that writes nothing, unless the followed message was decided on
-    /// before: a withdrawal that emptied an account is not refused when it is handled again.
+    /// The outcome of a decision that writes nothing, unless it was made before and did write: a
+    /// withdrawal that emptied an account is not refused when it is handled again.
     async fn without_a_write(
         &self,
         outcome: Result<Transacted, Error>,
     ) -> Result<Transacted, Error> {
-        if let Some(following) = &self.following
-            && self.store.messages().message(following.first_id()).await?.is_some()
+        if let Some(ids) = self.marks.ids
+            && self.store.messages().message(ids.first()).await?.is_some()
         {
             return Ok(Transacted::Before);
         }

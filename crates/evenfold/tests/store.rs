@@ -122,10 +122,15 @@ async fn properties_travel_with_what_follows_and_local_ones_do_not() {
     let map = |key: &str| [(key.to_owned(), true.into())].into_iter().collect();
     let metadata =
         Metadata { properties: map("user"), local_properties: map("here"), ..Metadata::default() };
-    store.send::<AccountCommand>("1", Deposit { amount: 5 }).metadata(&metadata).await.unwrap();
+    store.send::<AccountCommand>("1", Deposit { amount: 5 }).metadata(metadata).await.unwrap();
     let command = received::<Deposit>(&store, "account:command-1").await;
-    store.write("account-1", Deposited { amount: 5 }).following(&command).await.unwrap();
+    // In either order: metadata of one's own does not take the place of what is followed.
+    let own = Metadata { schema_version: Some("2".into()), ..Metadata::default() };
+    let write = store.write("account-1", Deposited { amount: 5 });
+    write.following(&command).metadata(own).await.unwrap();
     let followed = last(&store, "account-1").await.metadata().unwrap();
+    assert_eq!(followed.causation_message_stream_name.unwrap().as_str(), "account:command-1");
+    assert_eq!(followed.schema_version.unwrap(), "2");
     assert_eq!(followed.properties, map("user"));
     assert!(followed.local_properties.is_empty());
 }

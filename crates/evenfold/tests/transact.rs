@@ -217,6 +217,31 @@ async fn a_message_that_is_followed_again_changes_nothing_whatever_is_decided() 
 }
 
 #[tokio::test]
+async fn a_request_under_the_same_id_is_decided_once() {
+    let (store, _) = recording();
+    let accounts = store.entities::<Account>();
+    let request = uuid::Uuid::from_u128(7);
+    let mut outcomes = Vec::new();
+    for amount in [5, 5, 6] {
+        let deposit = move |_: &Account| Ok(vec![deposited(amount), deposited(amount)]);
+        outcomes.push(accounts.transact("1", deposit).identified_by(request).await.unwrap());
+    }
+    assert_eq!(outcomes, [written(1), Transacted::Before, Transacted::Before]);
+    let elsewhere = accounts.transact("2", |_| Ok(vec![deposited(5)])).identified_by(request);
+    assert!(elsewhere.await.unwrap_err().is_duplicate_id(), "another stream has that id");
+    assert_eq!(balance(&accounts).await, 10);
+}
+
+#[tokio::test]
+async fn a_decision_on_a_past_state_is_refused() {
+    let (store, _) = recording();
+    let past = evenfold::projector::Projector::<Account>::of_reducer().until(position(0));
+    let accounts = store.entities::<Account>().projected_by(past);
+    let refused = accounts.transact("1", |_| Ok(vec![deposited(1)])).await.unwrap_err();
+    assert!(refused.is_invalid(), "{refused}");
+}
+
+#[tokio::test]
 async fn a_handler_may_follow_its_message_twice_into_one_stream() {
     let (store, _) = recording();
     let accounts = store.entities::<Account>();
@@ -276,6 +301,7 @@ async fn a_reducer_that_fails_is_an_error_with_its_place() {
     let error = store.entities::<Account>().load("1").await.unwrap_err();
     assert_eq!(
         format!("{error:?}"),
-        "reducing `Withdrawn` at position 0 of `account-1`\ncaused by: more than there is"
+        "reducing `Withdrawn` at position 0 of `account-1` (global position 1)\n\
+         caused by: more than there is"
     );
 }

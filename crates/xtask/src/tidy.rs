@@ -93,7 +93,8 @@ fn rust_files() -> Result<Vec<String>> {
             _ => 400,
         };
         let mut findings = too_long(text, limit);
-        if !text.starts_with("//!") {
+        // A head that is longer than a screen stands in a Markdown file of its own.
+        if !text.starts_with("//!") && !text.starts_with("#![doc = include_str!") {
             findings.push(":1: open with `//!`: what it owns, what not, where to go next".into());
         }
         findings

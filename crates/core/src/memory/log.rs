@@ -3,7 +3,7 @@
 //! An index is a list of places in the log, so a write adds to its end and a read begins by binary
 //! search: neither depends on how much is held.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use time::OffsetDateTime;
@@ -20,8 +20,10 @@ use crate::{Category, ExpectedVersion, GlobalPosition, Position, StreamName};
 pub(super) struct Log {
     messages: Vec<Recorded>,
     by_id: HashMap<Uuid, usize>,
-    /// Sorted, so that streams and categories can be listed in order.
-    streams: BTreeMap<StreamName, Vec<usize>>,
+    streams: HashMap<StreamName, Vec<usize>>,
+    /// The names of the streams once more, and the categories: sorted, so that they can be listed
+    /// in order.
+    names: BTreeSet<StreamName>,
     categories: BTreeMap<Category, Vec<usize>>,
 }
 
@@ -74,7 +76,13 @@ impl Log {
             metadata_json: new.stored_metadata().map(Into::into),
         });
         self.by_id.insert(new.id(), place);
-        self.streams.entry(stream.clone()).or_default().push(place);
+        match self.streams.get_mut(stream) {
+            Some(places) => places.push(place),
+            None => {
+                self.names.insert(stream.clone());
+                self.streams.insert(stream.clone(), vec![place]);
+            }
+        }
         self.categories.entry(stream.category()).or_default().push(place);
     }
 
@@ -157,15 +165,17 @@ impl Log {
     ) -> Vec<StreamSummary> {
         // Every name of the category begins with it, so the first candidate is the category alone.
         let first = StreamName::from(category.clone());
-        let from =
-            after.map_or(Bound::Included(&first), |after| Bound::Excluded(after.max(&first)));
-        self.streams
+        let from = match after {
+            Some(after) if *after >= first => Bound::Excluded(after),
+            _ => Bound::Included(&first),
+        };
+        self.names
             .range::<StreamName, _>((from, Bound::Unbounded))
-            .take_while(|(stream, _)| stream.as_str().starts_with(category.as_str()))
-            .filter(|(stream, _)| stream.category_str() == category.as_str())
+            .take_while(|stream| stream.as_str().starts_with(category.as_str()))
+            .filter(|stream| stream.category_str() == category.as_str())
             .take(limit.as_len())
-            .filter_map(|(stream, places)| {
-                let last = self.messages.get(*places.last()?)?;
+            .filter_map(|stream| {
+                let last = self.last(stream, None)?;
                 Some(StreamSummary {
                     stream: stream.clone(),
                     version: last.position,

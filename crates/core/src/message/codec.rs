@@ -2,7 +2,7 @@
 //!
 //! The path to a field at fault costs time, so it is looked for only when reading has failed.
 
-use serde_json::{Deserializer, Serializer, Value};
+use serde_json::{Deserializer, Number, Serializer, Value};
 
 use super::{Message, Recorded};
 use crate::error::{DecodeError, Error};
@@ -50,7 +50,32 @@ pub(super) fn same_json(one: &str, other: &str) -> bool {
         return true;
     }
     match (serde_json::from_str::<Value>(one), serde_json::from_str::<Value>(other)) {
-        (Ok(one), Ok(other)) => one == other,
+        (Ok(one), Ok(other)) => same_value(&one, &other),
         _ => false,
+    }
+}
+
+/// Equality of what is meant: a store may write `1e16` as `10000000000000000`, as Postgres does.
+fn same_value(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(a, b)| same_value(a, b))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one.iter().all(|(key, a)| other.get(key).is_some_and(|b| same_value(a, b)))
+        }
+        (Value::Number(one), Value::Number(other)) => {
+            one == other || (one.is_f64() != other.is_f64() && plain(one) == plain(other))
+        }
+        _ => one == other,
+    }
+}
+
+/// The digits of a number without an exponent, and without a point where it is whole.
+fn plain(number: &Number) -> String {
+    match number.as_f64() {
+        Some(float) if number.is_f64() => float.to_string(),
+        _ => number.to_string(),
     }
 }

@@ -5,6 +5,7 @@
 //! `recorded.rs`.
 
 mod codec;
+mod convert;
 mod metadata;
 mod recorded;
 
@@ -15,9 +16,10 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Category, GlobalPosition, Position, StreamName};
 use crate::error::{DecodeError, Error, Invalid};
+use crate::{Category, GlobalPosition, Position, StreamName};
 
+pub use convert::Converters;
 pub use metadata::Metadata;
 pub use recorded::Recorded;
 

@@ -37,6 +37,15 @@ impl Recorded {
         self.data_json.as_deref().unwrap_or(codec::EMPTY)
     }
 
+    /// Where the message stands, for error texts.
+    pub fn place(&self) -> String {
+        let Self { message_type, position, stream_name, global_position, .. } = self;
+        format!(
+            "`{message_type}` at position {position} of `{stream_name}` \
+             (global position {global_position})"
+        )
+    }
+
     /// Whether the message is of this type, by its name or an alias.
     pub fn is<M: Message>(&self) -> bool {
         *self.message_type == *M::TYPE || M::ALIASES.contains(&&*self.message_type)

@@ -22,8 +22,8 @@ pub enum Action {
     ReadProgress,
     /// Read a page from this place on. Answer: [`Input::Page`], `Unavailable` or `Failed`.
     Fetch(Place),
-    /// Handle the message at this index of the page. Answer: [`Input::Done`], `Failed` or
-    /// `Hopeless`.
+    /// Handle the message at this index of the page. Answer: [`Input::Done`], `Unavailable`,
+    /// `Failed` or `Hopeless`.
     Handle(usize),
     /// Report that the message at this index of the page is skipped. Answer: [`Input::Done`].
     Skip(usize),
@@ -197,6 +197,11 @@ impl Machine {
             (Doing::Waiting(next), Input::Waited) => Verdict::Go(next),
             (Doing::ReadingProgress, Input::Unavailable) => self.unavailable(Next::ReadProgress),
             (Doing::Fetching, Input::Unavailable) => self.unavailable(Next::Fetch),
+            // The message is not to blame, so this is not one of its attempts.
+            (Doing::Handling(at), Input::Unavailable) => self.unavailable(Next::Handle(at)),
+            (Doing::ReadingProgress | Doing::Fetching, Input::Failed) => {
+                Verdict::Go(Next::Stop(Stop::Failed))
+            }
             // The record is due still, so it is asked for again before `next`. A subscriber that
             // stops does not wait for the store: what it did not record it handles again.
             (Doing::Recording(next), Input::Unavailable) if !matches!(next, Next::Stop(_)) => {

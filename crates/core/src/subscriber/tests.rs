@@ -28,6 +28,8 @@ struct Seen {
     handled: Vec<Place>,
     recorded: Option<Place>,
     idle: bool,
+    /// The last record that was asked for was not taken.
+    is_record_lost: bool,
     stopped: Option<Stop>,
 }
 
@@ -43,6 +45,9 @@ fn drive(options: Options, log: &[Place], lucks: &[(Luck, u64)], stop_at: Option
             machine.stop();
         }
         now += Duration::from_millis(*millis);
+        if let Action::Record(_) = action {
+            seen.is_record_lost = matches!(luck, Luck::Unavailable);
+        }
         let answer = match (&action, luck) {
             (Action::Stop(why), _) => {
                 seen.stopped = Some(*why);
@@ -55,13 +60,14 @@ fn drive(options: Options, log: &[Place], lucks: &[(Luck, u64)], stop_at: Option
                 }
                 Input::Waited
             }
-            (Action::Skip(at), _) | (Action::Handle(at), Luck::Good | Luck::Unavailable) => {
+            (Action::Skip(at), _) | (Action::Handle(at), Luck::Good) => {
                 seen.handled.push(page[*at]);
                 Input::Done
             }
             (Action::Handle(_), Luck::Hopeless) => Input::Hopeless,
             (Action::Handle(_), Luck::Failed) => Input::Failed,
             (_, Luck::Unavailable) => Input::Unavailable,
+            (Action::Fetch(_), Luck::Failed) => Input::Failed,
             (Action::ReadProgress, _) => Input::Progress(seen.recorded),
             (Action::Fetch(from), _) => {
                 page = log.iter().copied().filter(|place| place >= from).take(limit).collect();
@@ -105,7 +111,7 @@ proptest! {
         if seen.idle {
             prop_assert_eq!(&seen.handled, &log, "idle before the end of the log");
         }
-        if let Some(Stop::Requested) = seen.stopped {
+        if seen.stopped.is_some() && !seen.is_record_lost {
             prop_assert_eq!(seen.recorded, seen.handled.last().copied(), "stopped without a record");
         }
     }

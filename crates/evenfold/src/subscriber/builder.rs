@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use evenfold_core::error::{HandlerError, Invalid};
 use evenfold_core::handler::Handler;
-use evenfold_core::message::Recorded;
+use evenfold_core::message::{Converters, Recorded};
 use evenfold_core::store::{
     BatchSize, CategoryQuery, ConsumerGroup, Place, ProgressStream, SubscriberId, Unit,
 };
 use evenfold_core::subscriber::{ErrorPolicy, Options};
 
-use super::dispatch::{Bound, Convert, Dispatch};
+use super::dispatch::{Bound, Dispatch};
 use super::driver::{Duties, Poller, Source};
 use super::report::{Failure, Polled};
 use crate::host::Host;
@@ -49,7 +49,7 @@ pub struct Subscriber {
     correlation: Option<Result<Category, Error>>,
     group: Option<(i64, i64)>,
     strict: bool,
-    converters: Vec<Convert>,
+    converters: Converters,
     on_error: Vec<Report>,
     on_rejection: Vec<Report>,
 }
@@ -91,7 +91,7 @@ impl Subscriber {
             correlation: None,
             group: None,
             strict: false,
-            converters: Vec::new(),
+            converters: Converters::default(),
             on_error: Vec::new(),
             on_rejection: Vec::new(),
         }
@@ -193,13 +193,12 @@ impl Subscriber {
     }
 
     /// Adds a way to read foreign messages: what it makes of a message is handled in its place.
-    /// Converters are asked in the order they were added, until one answers; an error of one is
-    /// that of a message that does not read.
+    /// See [`Converters`]; an error of one is that of a message that does not read.
     pub fn converter<F>(mut self, convert: F) -> Self
     where
         F: Fn(&Recorded) -> Result<Option<Recorded>, HandlerError> + Send + Sync + 'static,
     {
-        self.converters.push(Arc::new(convert));
+        self.converters.push(convert);
         self
     }
 

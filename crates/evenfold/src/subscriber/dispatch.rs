@@ -4,7 +4,6 @@
 //! try again is decided by the machine in evenfold-core.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
 use evenfold_core::error::HandlerError;
 use evenfold_core::handler::{Context, Handler, Received};
@@ -42,6 +41,15 @@ pub(super) enum Fault {
     Hopeless(Error),
     /// It may succeed when it is tried again.
     Failed(Error),
+    /// A store did not answer, which is no fault of the message.
+    Unavailable(Error),
+}
+
+impl Fault {
+    /// What a fault of the subscriber's own store means to the message in hand.
+    pub(super) fn of_store(error: Error) -> Self {
+        if error.is_unavailable() { Self::Unavailable(error) } else { Self::Failed(error) }
+    }
 }
 
 pub(super) struct Bound<H>(pub(super) H);
@@ -84,17 +92,11 @@ fn judge(error: HandlerError, recorded: &Recorded, handler: &str) -> Result<Answ
     if let Some(rejected) = error.as_error().filter(|error| error.is_rejection()) {
         return Ok(Answer::Rejected(rejected.clone()));
     }
-    let doing = format!("handling {} by `{handler}`", place(recorded));
+    let doing = format!("handling {} by `{handler}`", recorded.place());
+    if error.as_error().is_some_and(Error::is_unavailable) {
+        return Err(Fault::Unavailable(Error::unavailable(doing, error.into_inner())));
+    }
     Err(Fault::Failed(Error::failed(doing, error.into_inner())))
-}
-
-/// Where a message stands, for error texts.
-pub(super) fn place(recorded: &Recorded) -> String {
-    let Recorded { message_type, position, stream_name, global_position, .. } = recorded;
-    format!(
-        "`{message_type}` at position {position} of `{stream_name}` \
-         (global position {global_position})"
-    )
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
@@ -102,7 +104,3 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("it panicked: {}", text.unwrap_or("without a text"))
 }
-
-/// Turns a foreign message into one that a handler's set can read, or leaves it.
-pub(super) type Convert =
-    Arc<dyn Fn(&Recorded) -> Result<Option<Recorded>, HandlerError> + Send + Sync>;

@@ -5,15 +5,14 @@
 
 use std::fmt;
 
-use evenfold_core::handler::Context;
-use evenfold_core::message::Recorded;
+use evenfold_core::message::{Converters, Recorded};
 use evenfold_core::store::{CategoryQuery, ProgressStream, SubscriberId};
 use evenfold_core::subscriber::{Action, Input, Machine, Options, Stop, Why};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::builder::Report;
-use super::dispatch::{Answer, Convert, Dispatch, Fault, place};
+use super::dispatch::{Answer, Dispatch, Fault};
 use super::report::{Failure, Polled, StopReason, Stopped};
 use crate::telemetry;
 use crate::{Error, GlobalPosition, Position, Store, StreamName};
@@ -27,7 +26,7 @@ pub(super) enum Source {
 /// What a subscriber does with a message, and whom it tells.
 pub(super) struct Duties {
     pub(super) handlers: Vec<Box<dyn Dispatch>>,
-    pub(super) converters: Vec<Convert>,
+    pub(super) converters: Converters,
     pub(super) strict: bool,
     pub(super) on_error: Vec<Report>,
     pub(super) on_rejection: Vec<Report>,
@@ -287,6 +286,7 @@ impl Poller {
             }
             Err(Fault::Hopeless(error)) => (Input::Hopeless, error),
             Err(Fault::Failed(error)) => (Input::Failed, error),
+            Err(Fault::Unavailable(error)) => (Input::Unavailable, error),
         };
         self.report(Some(recorded), &fault);
         self.fault = Some(fault);
@@ -327,9 +327,9 @@ impl Duties {
         id: &SubscriberId,
         recorded: &Recorded,
     ) -> Result<Dispatched, Fault> {
-        let converted = self.convert(recorded).map_err(Fault::Hopeless)?;
+        let converted = self.converters.convert(recorded).map_err(Fault::Hopeless)?;
         let recorded = converted.as_ref().unwrap_or(recorded);
-        let mut context = store.messages().context().await.map_err(Fault::Failed)?;
+        let mut context = store.messages().context().await.map_err(Fault::of_store)?;
         let mut dispatched = Dispatched { wanted: false, rejected: None };
         for handler in &self.handlers {
             match handler.dispatch(recorded, id.as_str(), &mut context).await? {
@@ -340,23 +340,11 @@ impl Duties {
             dispatched.wanted = true;
         }
         if self.strict && !dispatched.wanted {
-            let doing = format!("subscriber `{id}` is strict and meets {}", place(recorded));
+            let doing = format!("subscriber `{id}` is strict and meets {}", recorded.place());
             return Err(Fault::Hopeless(Error::failed(doing, "its type is in no handler's set")));
         }
-        Context::commit(context).await.map_err(Fault::Failed)?;
+        context.commit().await.map_err(Fault::of_store)?;
         Ok(dispatched)
-    }
-
-    fn convert(&self, recorded: &Recorded) -> Result<Option<Recorded>, Error> {
-        for convert in &self.converters {
-            let converted = convert(recorded).map_err(|error| {
-                Error::failed(format!("converting {}", place(recorded)), error.into_inner())
-            })?;
-            if converted.is_some() {
-                return Ok(converted);
-            }
-        }
-        Ok(None)
     }
 }
 

@@ -9,9 +9,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use evenfold::Store;
 use evenfold::prelude::*;
 use evenfold::stores::MessageStore;
+use evenfold::{Failure, Memory, Store};
 use evenfold_testkit::Recording;
 
 #[derive(Message, Clone, Copy, Debug, PartialEq)]
@@ -104,4 +104,28 @@ pub async fn deposit(store: &Store, id: &str, amounts: &[u64]) {
         let event = Deposited { amount: *amount };
         store.send::<AccountEvent>(id, event).await.unwrap();
     }
+}
+
+pub fn memory() -> Store {
+    Store::new(Memory::new())
+}
+
+/// What a position stream holds last.
+pub async fn progress(store: &Store, stream: &str) -> Option<String> {
+    let stream = StreamName::new(stream).unwrap();
+    let last = store.messages().last_message(&stream, None).await.unwrap()?;
+    assert_eq!(&*last.message_type, "Recorded");
+    Some(last.data().to_owned())
+}
+
+pub type Heard = Arc<Mutex<Vec<(u32, String)>>>;
+
+/// What `on_error` or `on_rejection` was told: which attempt, and the text.
+pub fn ear() -> (Heard, impl Fn(&Failure<'_>) + Send + Sync + 'static) {
+    let heard = Heard::default();
+    let into = Arc::clone(&heard);
+    let hear = move |failure: &Failure<'_>| {
+        into.lock().unwrap().push((failure.attempt, failure.error.to_string()));
+    };
+    (heard, hear)
 }

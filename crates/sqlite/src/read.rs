@@ -1,0 +1,169 @@
+//! Reading: pages of a stream and of a category, the last message, the version.
+//!
+//! Owns which index each read walks; `tests/plans.rs` holds every one of them to it. How a row
+//! becomes a message is in `row.rs`.
+
+use evenfold_core::message::Recorded;
+use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore};
+use evenfold_core::{Category, Error, GlobalPosition, Position, StreamName};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::Sqlite;
+use crate::error::while_doing;
+use crate::row::{decode, query_messages};
+
+impl ReadStore for Sqlite {
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        from: Position,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        async move {
+            query_messages!(
+                "WHERE stream_name = ?1 AND position >= ?2 ORDER BY position LIMIT ?3",
+                stream.require_id()?.as_str(),
+                from.get(),
+                limit.get(),
+            )
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| while_doing(format_args!("reading `{stream}` from {from}"), error))
+        }
+        .boxed()
+    }
+
+    fn read_category<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        async move {
+            self.category_page(query, from, limit).await.map_err(|error| {
+                let category = query.category();
+                while_doing(format_args!("reading category `{category}` from {from}"), error)
+            })
+        }
+        .boxed()
+    }
+
+    fn last_message<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        message_type: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
+        let name = stream.as_str();
+        async move {
+            match message_type {
+                None => {
+                    query_messages!("WHERE stream_name = ?1 ORDER BY position DESC LIMIT 1", name)
+                        .fetch_optional(&self.readers)
+                        .await
+                }
+                Some(of_type) => {
+                    query_messages!(
+                        "WHERE stream_name = ?1 AND type = ?2 ORDER BY position DESC LIMIT 1",
+                        name,
+                        of_type,
+                    )
+                    .fetch_optional(&self.readers)
+                    .await
+                }
+            }
+            .map_err(|error| while_doing(format_args!("reading the end of `{stream}`"), error))
+        }
+        .boxed()
+    }
+
+    fn stream_version<'a>(
+        &'a self,
+        stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
+        async move {
+            sqlx::query_scalar!(
+                r#"SELECT max(position) AS "position: i64" FROM messages WHERE stream_name = ?1"#,
+                stream.as_str(),
+            )
+            .fetch_one(&self.readers)
+            .await
+            .and_then(|version| version.map(Position::new).transpose().map_err(decode))
+            .map_err(|error| while_doing(format_args!("reading the version of `{stream}`"), error))
+        }
+        .boxed()
+    }
+}
+
+impl Sqlite {
+    /// A query for each set of filters, so that SQLite plans each for itself. `INDEXED BY` keeps a
+    /// rare category from being looked for in the whole table, whatever `ANALYZE` has found.
+    ///
+    /// The remainder is taken before `abs`, which has no answer for the lowest number there is.
+    async fn category_page(
+        &self,
+        query: &CategoryQuery,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> Result<Vec<Recorded>, sqlx::Error> {
+        let (category, from, limit) = (query.category().as_str(), from.get(), limit.get());
+        let correlation = query.correlation().map(Category::as_str);
+        match (correlation, query.group()) {
+            (None, None) => {
+                query_messages!(
+                    "INDEXED BY messages_category
+                     WHERE category = ?1 AND global_position >= ?2
+                     ORDER BY global_position LIMIT ?3",
+                    category,
+                    from,
+                    limit,
+                )
+                .fetch_all(&self.readers)
+                .await
+            }
+            (Some(correlation), None) => {
+                query_messages!(
+                    "INDEXED BY messages_category
+                     WHERE category = ?1 AND global_position >= ?2 AND correlation_category = ?4
+                     ORDER BY global_position LIMIT ?3",
+                    category,
+                    from,
+                    limit,
+                    correlation,
+                )
+                .fetch_all(&self.readers)
+                .await
+            }
+            (None, Some(group)) => {
+                query_messages!(
+                    "INDEXED BY messages_category
+                     WHERE category = ?1 AND global_position >= ?2 AND abs(cardinal_hash % ?4) = ?5
+                     ORDER BY global_position LIMIT ?3",
+                    category,
+                    from,
+                    limit,
+                    group.size(),
+                    group.member(),
+                )
+                .fetch_all(&self.readers)
+                .await
+            }
+            (Some(correlation), Some(group)) => {
+                query_messages!(
+                    "INDEXED BY messages_category
+                     WHERE category = ?1 AND global_position >= ?2
+                       AND abs(cardinal_hash % ?4) = ?5 AND correlation_category = ?6
+                     ORDER BY global_position LIMIT ?3",
+                    category,
+                    from,
+                    limit,
+                    group.size(),
+                    group.member(),
+                    correlation,
+                )
+                .fetch_all(&self.readers)
+                .await
+            }
+        }
+    }
+}
