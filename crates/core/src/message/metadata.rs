@@ -2,7 +2,7 @@
 //!
 //! Owns the keys of Eventide's metadata and how one message follows another.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::Recorded;
@@ -45,10 +45,10 @@ pub struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_stream_name: Option<StreamName>,
     /// Values that every following message takes over.
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(skip_serializing_if = "Map::is_empty", deserialize_with = "null_is_empty")]
     pub properties: Map<String, Value>,
     /// Values of this message alone.
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(skip_serializing_if = "Map::is_empty", deserialize_with = "null_is_empty")]
     pub local_properties: Map<String, Value>,
     /// The version of the data's shape, as its writer counts it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,6 +116,10 @@ impl Metadata {
     }
 }
 
+fn null_is_empty<'de, D: Deserializer<'de>>(of: D) -> Result<Map<String, Value>, D::Error> {
+    Ok(Option::deserialize(of)?.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,9 +177,10 @@ mod tests {
 
     #[test]
     fn null_is_absence() {
-        let metadata: Metadata =
-            serde_json::from_str(r#"{"replyStreamName":null,"causationMessagePosition":null}"#)
-                .unwrap();
+        let metadata: Metadata = serde_json::from_str(
+            r#"{"replyStreamName":null,"causationMessagePosition":null,"properties":null}"#,
+        )
+        .unwrap();
         assert_eq!(metadata, Metadata::default());
         assert_eq!(metadata.to_json(), None);
     }

@@ -113,7 +113,7 @@ pub trait Encode {
     ///
     /// # Errors
     ///
-    /// When the data cannot be written as JSON.
+    /// When the data cannot be written as JSON, or holds a NUL.
     fn encode(&self, id: Uuid) -> Result<NewMessage, Error>;
 }
 
@@ -160,7 +160,7 @@ impl NewMessage {
     ///
     /// # Errors
     ///
-    /// When the type is empty or holds a NUL.
+    /// When the type is empty, or the type or the data holds a NUL.
     pub fn new(
         id: Uuid,
         message_type: impl Into<Cow<'static, str>>,
@@ -171,6 +171,7 @@ impl NewMessage {
             let rule = "a message type is not empty and holds no NUL character";
             return Err(Invalid::new("message type", message_type.escape_debug(), rule));
         }
+        codec::check_data(&message_type, data.get())?;
         let metadata = Metadata::default();
         Ok(Self { id, message_type, data: codec::stored_data(data.get().into()), metadata })
     }

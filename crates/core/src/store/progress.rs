@@ -56,7 +56,7 @@ pub trait ProgressStore: ReadStore + WriteStore {
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// When the place is negative, or the store fails.
     fn record_progress<'a>(
         &'a self,
         of: &'a ProgressStream,
@@ -223,6 +223,9 @@ impl ProgressStream {
     }
 
     fn record(&self, place: Place, id: Uuid) -> Result<NewMessage, Error> {
+        if place < 0 {
+            return Err(Invalid::new("progress", place, "a place is not negative").into());
+        }
         let data = format!(r#"{{"{}":{place}}}"#, self.unit.key());
         let data = RawValue::from_string(data).map_err(|e| Error::encode(RECORD_TYPE, e))?;
         Ok(NewMessage::new(id, RECORD_TYPE, &data)?)

@@ -22,6 +22,8 @@ use crate::{Category, GlobalPosition, Position, StreamName};
 ///   id: each stream with an id falls to exactly one member; a stream without one falls to none.
 /// - *Last message.* The last of a stream, or the last of a type in it, or none. A stream that is
 ///   named by a category alone has a last message too.
+/// - *Content.* What was written comes back: id, type, metadata, and data that means the same JSON,
+///   though its text may be another.
 /// - *Stream version.* The position of the last message, or none when there is no message.
 /// - *Category is no stream.* Reading a stream by the name of a category is invalid.
 #[diagnostic::on_unimplemented(

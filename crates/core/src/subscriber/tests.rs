@@ -65,9 +65,8 @@ fn drive(options: Options, log: &[Place], lucks: &[(Luck, u64)], stop_at: Option
                 Input::Done
             }
             (Action::Handle(_), Luck::Hopeless) => Input::Hopeless,
-            (Action::Handle(_), Luck::Failed) => Input::Failed,
+            (Action::Handle(_) | Action::Fetch(_), Luck::Failed) => Input::Failed,
             (_, Luck::Unavailable) => Input::Unavailable,
-            (Action::Fetch(_), Luck::Failed) => Input::Failed,
             (Action::ReadProgress, _) => Input::Progress(seen.recorded),
             (Action::Fetch(from), _) => {
                 page = log.iter().copied().filter(|place| place >= from).take(limit).collect();

@@ -1,0 +1,366 @@
+//! A store that remembers what was written to it and fails when it is told to.
+//!
+//! It wraps any store and passes everything on; what it says of a failure is what a true store
+//! would say. The transactions that it can hand out are in `transaction.rs`.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use evenfold_core::error::Conflict;
+use evenfold_core::handler::Context;
+use evenfold_core::message::{NewMessage, Recorded};
+use evenfold_core::store::{
+    Ability, BatchSize, BrowseStore, CategoryQuery, CategorySummary, MessageStore, ProgressStore,
+    ReadStore, StreamSummary, WriteStore, Written,
+};
+use evenfold_core::{
+    Category, Error, ExpectedVersion, GlobalPosition, Memory, Position, StreamName,
+};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use uuid::Uuid;
+
+use crate::transaction::{TransactionLog, take_one};
+
+/// A store that remembers every write, and fails when it is told to; clones share all of it.
+///
+/// A progress record is a write too, to the position stream of its subscriber.
+///
+/// # Examples
+///
+/// ```
+/// use evenfold_core::ExpectedVersion;
+/// use evenfold_core::store::WriteStore;
+/// use evenfold_testkit::{Outcome, Recording, controls};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), evenfold_core::Error> {
+/// let store = Recording::default();
+/// let stream = controls::stream::account(123)?;
+/// let deposited = [controls::message::deposited(5)?];
+///
+/// store.lose_reply_next(1);
+/// let unknown = store.write(&stream, &deposited, ExpectedVersion::NoStream).await;
+/// assert!(unknown.unwrap_err().is_unavailable()); // and yet it was written
+///
+/// let again = store.write(&stream, &deposited, ExpectedVersion::NoStream).await?;
+/// assert!(again.is_repetition());
+///
+/// let outcomes: Vec<_> = store.writes_to(&stream).into_iter().map(|write| write.outcome).collect();
+/// assert_eq!(outcomes, [Outcome::ReplyLost, Outcome::Repeated]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Recording {
+    store: Arc<dyn MessageStore>,
+    shared: Arc<Mutex<Shared>>,
+    transactions: Option<TransactionLog>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    writes: Vec<Write>,
+    faults: Vec<Fault>,
+    failing_reads: u32,
+}
+
+/// A write that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// The stream.
+    pub stream: StreamName,
+    /// The messages, in order.
+    pub messages: Vec<NewMessage>,
+    /// What was expected of the stream.
+    pub expected: ExpectedVersion,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its future was dropped, or it is still under way.
+    Unsettled,
+    /// It was written.
+    Written,
+    /// It had been written before.
+    Repeated,
+    /// It was written and the caller was told that the store did not answer.
+    ReplyLost,
+    /// It was not written and the caller was told so, or that the store did not answer.
+    Refused,
+}
+
+#[derive(Clone, Debug)]
+struct Fault {
+    kind: FaultKind,
+    left: u32,
+    category: Option<Category>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FaultKind {
+    Conflict,
+    LoseReply,
+    Refuse,
+}
+
+/// Wraps a fresh memory store.
+impl Default for Recording {
+    fn default() -> Self {
+        Self::of(Arc::new(Memory::new()))
+    }
+}
+
+impl Recording {
+    /// Wraps a store, with whatever it holds.
+    pub fn of(store: Arc<dyn MessageStore>) -> Self {
+        Self { store, shared: Arc::default(), transactions: None }
+    }
+
+    /// Hands out transactions that are noted in this log, in place of what the store hands out.
+    #[must_use]
+    pub fn with_transactions(mut self, log: &TransactionLog) -> Self {
+        self.transactions = Some(log.clone());
+        self
+    }
+
+    /// Every write that was asked for, in order, those that were refused too.
+    pub fn writes(&self) -> Vec<Write> {
+        self.shared().writes.clone()
+    }
+
+    /// Every write to a stream, in order, those that were refused too.
+    pub fn writes_to(&self, stream: &StreamName) -> Vec<Write> {
+        self.shared().writes.iter().filter(|write| write.stream == *stream).cloned().collect()
+    }
+
+    /// Answers the next `times` writes with a conflict and writes nothing, as if another writer had
+    /// been there just before. A write that expects nothing meets no conflict: it is not counted.
+    pub fn conflict_next(&self, times: u32) {
+        self.fault(FaultKind::Conflict, times, None);
+    }
+
+    /// Writes the next `times` writes and answers that the store did not answer.
+    pub fn lose_reply_next(&self, times: u32) {
+        self.fault(FaultKind::LoseReply, times, None);
+    }
+
+    /// Answers the next `times` writes that the store did not answer, and writes nothing.
+    pub fn refuse_next(&self, times: u32) {
+        self.fault(FaultKind::Refuse, times, None);
+    }
+
+    /// The same faults for writes to one category alone, as that of a subscriber's progress.
+    pub fn in_category(&self, category: &Category) -> FaultsIn<'_> {
+        FaultsIn { recording: self, category: category.clone() }
+    }
+
+    /// Answers the next `times` reads that the store did not answer: of a stream, a category, a
+    /// last message, a version, a listing, a progress.
+    pub fn fail_reads(&self, times: u32) {
+        self.shared().failing_reads = times;
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fault(&self, kind: FaultKind, left: u32, category: Option<Category>) {
+        self.shared().faults.push(Fault { kind, left, category });
+    }
+
+    /// The fault that this write meets, the one told first.
+    fn next_fault(&self, stream: &StreamName, expected: ExpectedVersion) -> Option<FaultKind> {
+        let mut shared = self.shared();
+        shared.faults.retain(|fault| fault.left > 0);
+        let fault = shared.faults.iter_mut().find(|fault| {
+            (fault.kind != FaultKind::Conflict || expected != ExpectedVersion::Any)
+                && fault.category.as_ref().is_none_or(|of| of.as_str() == stream.category_str())
+        })?;
+        fault.left -= 1;
+        Some(fault.kind)
+    }
+
+    fn remember(&self, write: Write) -> usize {
+        let mut shared = self.shared();
+        shared.writes.push(write);
+        shared.writes.len() - 1
+    }
+
+    fn settle(&self, write: usize, outcome: Outcome) {
+        if let Some(write) = self.shared().writes.get_mut(write) {
+            write.outcome = outcome;
+        }
+    }
+
+    /// The conflict that the stream would answer with if another writer had been there before.
+    async fn conflict(&self, stream: &StreamName, expected: ExpectedVersion) -> Error {
+        match self.store.stream_version(stream).await {
+            Ok(version) if expected.holds(version) => {
+                let theirs = version.map_or(Position::START, Position::next);
+                Conflict::new(stream.clone(), expected, Some(theirs)).into()
+            }
+            Ok(version) => Conflict::new(stream.clone(), expected, version).into(),
+            Err(error) => error,
+        }
+    }
+
+    fn read<'a, T>(
+        &self,
+        read: BoxFuture<'a, Result<T, Error>>,
+    ) -> impl Future<Output = Result<T, Error>> + Send + use<'a, T> {
+        let recording = self.shared.clone();
+        async move {
+            let fails = {
+                let mut shared = recording.lock().unwrap_or_else(PoisonError::into_inner);
+                take_one(&mut shared.failing_reads)
+            };
+            if fails {
+                return Err(Error::unavailable("reading", "the test said so"));
+            }
+            read.await
+        }
+    }
+}
+
+/// Faults for the writes to one category.
+#[derive(Debug)]
+pub struct FaultsIn<'a> {
+    recording: &'a Recording,
+    category: Category,
+}
+
+impl FaultsIn<'_> {
+    /// As [`Recording::conflict_next`].
+    pub fn conflict_next(self, times: u32) {
+        self.recording.fault(FaultKind::Conflict, times, Some(self.category));
+    }
+
+    /// As [`Recording::lose_reply_next`].
+    pub fn lose_reply_next(self, times: u32) {
+        self.recording.fault(FaultKind::LoseReply, times, Some(self.category));
+    }
+
+    /// As [`Recording::refuse_next`].
+    pub fn refuse_next(self, times: u32) {
+        self.recording.fault(FaultKind::Refuse, times, Some(self.category));
+    }
+}
+
+impl WriteStore for Recording {
+    fn write<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        messages: &'a [NewMessage],
+        expected: ExpectedVersion,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
+        async move {
+            let fault = self.next_fault(stream, expected);
+            let write = self.remember(Write {
+                stream: stream.clone(),
+                messages: messages.to_vec(),
+                expected,
+                outcome: Outcome::Unsettled,
+            });
+            let answer = match fault {
+                None | Some(FaultKind::LoseReply) => {
+                    self.store.write(stream, messages, expected).await
+                }
+                Some(FaultKind::Conflict) => Err(self.conflict(stream, expected).await),
+                Some(FaultKind::Refuse) => Err(Error::unavailable("writing", "the test said so")),
+            };
+            let (outcome, answer) = match answer {
+                Ok(_) if fault.is_some() => {
+                    let lost = Error::unavailable("reading the answer", "the test said so");
+                    (Outcome::ReplyLost, Err(lost))
+                }
+                Ok(written) if written.is_repetition() => (Outcome::Repeated, Ok(written)),
+                Ok(written) => (Outcome::Written, Ok(written)),
+                Err(error) => (Outcome::Refused, Err(error)),
+            };
+            self.settle(write, outcome);
+            answer
+        }
+        .boxed()
+    }
+}
+
+impl ReadStore for Recording {
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        from: Position,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        self.read(self.store.read_stream(stream, from, limit)).boxed()
+    }
+
+    fn read_category<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        self.read(self.store.read_category(query, from, limit)).boxed()
+    }
+
+    fn last_message<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        message_type: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
+        self.read(self.store.last_message(stream, message_type)).boxed()
+    }
+
+    fn stream_version<'a>(
+        &'a self,
+        stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
+        self.read(self.store.stream_version(stream)).boxed()
+    }
+}
+
+impl BrowseStore for Recording {
+    fn categories<'a>(
+        &'a self,
+        after: Option<&'a Category>,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<CategorySummary>, Error>> {
+        self.read(self.store.categories(after, limit)).boxed()
+    }
+
+    fn streams<'a>(
+        &'a self,
+        category: &'a Category,
+        after: Option<&'a StreamName>,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<StreamSummary>, Error>> {
+        self.read(self.store.streams(category, after, limit)).boxed()
+    }
+
+    fn message(&self, id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, Error>> {
+        self.read(self.store.message(id)).boxed()
+    }
+}
+
+/// By reading and writing through this store, so that its faults and its memory apply.
+impl ProgressStore for Recording {}
+
+impl MessageStore for Recording {
+    fn name(&self) -> &'static str {
+        self.store.name()
+    }
+
+    fn abilities(&self) -> &'static [Ability] {
+        self.store.abilities()
+    }
+
+    fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
+        match &self.transactions {
+            Some(log) => async move { log.try_begin() }.boxed(),
+            None => self.store.context(),
+        }
+    }
+}

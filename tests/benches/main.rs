@@ -1,0 +1,59 @@
+//! The framework against the same statements by hand, and the memory store against its own size.
+//!
+//! `cargo xtask bench` runs it; words behind it choose comparisons by a part of their name. Goals
+//! are of the issue that asked for them; one that is missed is said and fails nothing, for the
+//! weather of a machine is no fault of a change. `docs/benchmarks.md` explains the table.
+
+mod append;
+mod bare;
+mod harness;
+mod memory;
+mod replay;
+
+use std::process::ExitCode;
+
+use evenfold_tests::Outcome;
+use evenfold_tests::asked::{self, say};
+
+use tempfile::TempDir;
+
+fn main() -> Outcome<ExitCode> {
+    if !asked::to_measure() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(done) = harness::pinned()? {
+        return Ok(done);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(all())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn all() -> Outcome {
+    harness::head()?;
+    for name in append::NAMES {
+        if asked::for_this(name) {
+            say(append::compare(name, &tempfile::tempdir()?).await?)?;
+        }
+    }
+    if replay::NAMES.into_iter().any(asked::for_this) {
+        let folder = tempfile::tempdir()?;
+        let replay = replay::Replay::prepare(&folder).await?;
+        for name in replay::NAMES {
+            if asked::for_this(name) {
+                say(replay.compare(name).await?)?;
+            }
+        }
+    }
+    for name in memory::NAMES {
+        if asked::for_this(name) {
+            say(memory::compare(name).await?)?;
+        }
+    }
+    Ok(())
+}
+
+/// The URL of a file in this folder.
+fn url(folder: &TempDir, file: &str) -> String {
+    format!("sqlite://{}", folder.path().join(file).display())
+}
