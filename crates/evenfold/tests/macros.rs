@@ -1,6 +1,7 @@
 //! What the macros write out, run: the wire form, the set, the reducers, the handlers.
 //!
 //! Owns behaviour alone. What they refuse, and how it is told, is in `ui.rs`.
+#![expect(clippy::unwrap_used, reason = "a test stops there")]
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

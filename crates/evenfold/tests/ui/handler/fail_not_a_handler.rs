@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use evenfold::prelude::*;
 use evenfold::handler::Handler;
+use evenfold::prelude::*;
 
 #[derive(Message)]
 struct Deposited {

@@ -29,7 +29,7 @@ impl Teller {
 
 #[handler(AccountEvent, name = Teller, skip)]
 impl Teller {
-    fn deposited(&mut self, message: Deposited) {}
+    fn deposited(&mut self, _: Deposited) {}
 
     async fn closed(&self) {}
 }

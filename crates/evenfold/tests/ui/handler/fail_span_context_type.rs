@@ -29,7 +29,7 @@ impl Teller {
 
 #[handler(AccountEvent, skip(Closed))]
 impl Teller {
-    async fn deposited(&self, message: Received<Deposited>, context: &mut String) {
+    async fn deposited(&self, message: Received<Deposited>, _: &mut String) {
         self.add(message.amount);
     }
 }

@@ -1,4 +1,3 @@
-use evenfold::prelude::*;
 use evenfold::message::Encode;
 
 struct Deposited {

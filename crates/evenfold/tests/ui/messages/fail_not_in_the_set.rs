@@ -1,5 +1,5 @@
-use evenfold::prelude::*;
 use evenfold::message::Includes;
+use evenfold::prelude::*;
 
 #[derive(Message)]
 struct Deposited {
@@ -20,5 +20,5 @@ fn one_of<S: Includes<M>, M>(message: M) -> S {
 }
 
 fn main() {
-    one_of::<AccountEvent, _>(Closed);
+    one_of::<AccountEvent, Closed>(Closed);
 }

@@ -19,15 +19,6 @@ struct Account {
     balance: u64,
 }
 
-#[reducer(AccountEvent, skip(Closed))]
-impl Account {}
-
-impl Account {
-    fn deposited(&mut self, event: &Deposited) {
-        self.balance += event.amount;
-    }
-}
-
 #[derive(Message)]
 struct Opened;
 
@@ -39,9 +30,11 @@ enum More {
     Opened(Opened),
 }
 
-struct Other;
-
-#[reducer(More, skip(Closed))]
-impl Other {}
+#[reducer(More)]
+impl Account {
+    fn deposited(&mut self, event: &Deposited) {
+        self.balance += event.amount;
+    }
+}
 
 fn main() {}

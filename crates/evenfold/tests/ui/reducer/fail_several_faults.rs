@@ -23,7 +23,7 @@ struct Account {
 impl Account {
     const LIMIT: u64 = 5;
 
-    async fn deposited(&self, event: Deposited) {}
+    async fn deposited(&self, _: Deposited) {}
 
     fn closed(&mut self) {}
 }

@@ -23,7 +23,6 @@ struct Account {
 impl Account {
     fn deposited(&mut self, event: &Deposited) {
         self.balance += event.amuont;
-        self.balance = "much";
     }
 }
 

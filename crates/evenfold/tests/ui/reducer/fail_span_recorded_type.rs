@@ -21,7 +21,7 @@ struct Account {
 
 #[reducer(AccountEvent, skip(Closed))]
 impl Account {
-    fn deposited(&mut self, event: &Deposited, recorded: &String) {
+    fn deposited(&mut self, event: &Deposited, _: &String) {
         self.balance += event.amount;
     }
 }

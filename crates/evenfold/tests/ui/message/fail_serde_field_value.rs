@@ -1,11 +1,9 @@
-use std::rc::Rc;
-
 use evenfold::prelude::*;
 
 #[derive(Message)]
 struct Deposited {
-    #[serde(skip)]
-    amount: Rc<u64>,
+    #[serde(with = cents)]
+    amount: u64,
 }
 
 fn main() {}
