@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use evenfold::prelude::*;
 use evenfold::{Entities, Position, Store};
-use evenfold_tests::{Account, Deposited, Outcome};
+use evenfold_tests::{Account, Deposited, Outcome, peak};
 use tempfile::TempDir;
 
 use crate::bare::{Bare, DATA, Moved, Parameters, Row, STREAM_PAGE};
@@ -15,9 +15,10 @@ use crate::url;
 const APPEND: &str = "append: store.write / the same INSERT";
 const BATCH: &str = "append 100: store.write_all / the same INSERT";
 const BATCH_EACH: &str = "append 100: store.write_all / 100 INSERTs, one transaction";
-const TRANSACT: &str = "transact: load 10, decide, write / the same two statements";
+const LONG: &str = "append: to a stream of 50,000 / to short streams";
+const TRANSACT: &str = "transact: load 10 to 115, decide, write / the same by hand";
 
-pub(crate) const NAMES: [&str; 4] = [APPEND, BATCH, BATCH_EACH, TRANSACT];
+pub(crate) const NAMES: [&str; 5] = [APPEND, LONG, BATCH, BATCH_EACH, TRANSACT];
 
 /// How many streams are written to in turns.
 const STREAMS: u32 = 100;
@@ -33,10 +34,16 @@ pub(crate) async fn compare(name: &'static str, folder: &TempDir) -> Outcome<Com
             harness::compare(
                 name,
                 Some(0.9),
-                async || one_by_one(&store).await,
-                async || bare_one_by_one(&bare).await,
+                async || append(&store, |n| format!("account-{n}")).await,
+                async || bare_append(&bare).await,
             )
             .await
+        }
+        LONG => {
+            peak::fill(&store, &StreamName::new("account-long")?, 50_000).await?;
+            let ours = async || append(&store, |_| "account-long".to_owned()).await;
+            let theirs = async || append(&store, |n| format!("account-{n}")).await;
+            harness::compare(name, Some(0.8), ours, theirs).await
         }
         BATCH => {
             let ours = async || batches(&store).await;
@@ -56,8 +63,8 @@ pub(crate) async fn compare(name: &'static str, folder: &TempDir) -> Outcome<Com
     }
 }
 
-async fn one_by_one(store: &Store) -> Outcome<Duration> {
-    let writes: Vec<_> = (0..STREAMS).map(|n| (format!("account-{n}"), Deposited::of(5))).collect();
+async fn append(store: &Store, stream: impl Fn(u32) -> String) -> Outcome<Duration> {
+    let writes: Vec<_> = (0..STREAMS).map(|n| (stream(n), Deposited::of(5))).collect();
     let begin = Instant::now();
     for (stream, event) in writes {
         store.write(stream.as_str(), event).await?;
@@ -65,7 +72,7 @@ async fn one_by_one(store: &Store) -> Outcome<Duration> {
     Ok(begin.elapsed() / STREAMS)
 }
 
-async fn bare_one_by_one(bare: &Bare) -> Outcome<Duration> {
+async fn bare_append(bare: &Bare) -> Outcome<Duration> {
     let all = parameters(STREAMS)?;
     let begin = Instant::now();
     for new in &all {

@@ -28,7 +28,7 @@ pub(crate) const INSERT: &str = r#"
             "#;
 
 /// As in `crates/sqlite/src/write.rs`.
-pub(crate) const INSERT_ALL: &str = r#"
+pub(crate) const INSERT_ALL: &str = r"
             INSERT INTO messages
                 (id, stream_name, category, type, position, time, cardinal_hash, metadata, data)
             SELECT
@@ -40,7 +40,7 @@ pub(crate) const INSERT_ALL: &str = r#"
             ) AS stream
             WHERE ?6 IS NULL OR stream.version = ?6
             ORDER BY batch.key
-            "#;
+            ";
 
 /// As in `crates/sqlite/src/row.rs` and `read.rs`.
 pub(crate) const CATEGORY_PAGE: &str = r#"
@@ -61,6 +61,15 @@ pub(crate) const STREAM_PAGE: &str = r#"
                 metadata, data
             FROM messages
             WHERE stream_name = ?1 AND position >= ?2 ORDER BY position LIMIT ?3"#;
+
+/// Fails when the store has come to write by other statements than these.
+pub(crate) fn are_current() -> Outcome {
+    let written = include_str!("../../crates/sqlite/src/write.rs");
+    if [INSERT, INSERT_ALL].into_iter().all(|statement| written.contains(statement)) {
+        return Ok(());
+    }
+    Err("copy the statements of crates/sqlite/src/write.rs to tests/benches/bare.rs".into())
+}
 
 /// Any time; the store asks its clock.
 const NOW: i64 = 1_795_443_316_123_456;

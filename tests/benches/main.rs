@@ -30,6 +30,7 @@ fn main() -> Outcome<ExitCode> {
 }
 
 async fn all() -> Outcome {
+    bare::are_current()?;
     harness::head()?;
     for name in append::NAMES {
         if asked::for_this(name) {

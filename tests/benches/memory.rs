@@ -55,9 +55,22 @@ pub(crate) async fn compare(name: &'static str) -> Outcome<Comparison> {
 
 async fn against(name: &'static str, goal: Option<f64>, streams: u32) -> Outcome<Comparison> {
     let large = holding(MUCH, streams).await?;
-    let ours = async || append(&large, streams).await;
-    // A little more, so that a turn does not meet the doubling of a list.
-    let theirs = async || append(&holding(LITTLE + 100, FEW).await?, FEW).await;
+    let ours = async || {
+        // As many as a small store is made of, so that both begin with the cache as warm.
+        for n in 0..LITTLE + 100 {
+            append_one(&large, n, streams).await?;
+        }
+        append(&large, streams).await
+    };
+    // All are kept, so that both write to memory that is new to the process.
+    let mut kept = Vec::new();
+    let theirs = async || {
+        // A little more, so that a turn does not meet the doubling of a list.
+        let small = holding(LITTLE + 100, FEW).await?;
+        let turn = append(&small, FEW).await;
+        kept.push(small);
+        turn
+    };
     harness::compare(name, goal, ours, theirs).await
 }
 

@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 const WRITERS: u64 = 3;
 const READERS: u64 = 2;
 /// Half of them to the stream that all share.
-const EACH: u64 = 150;
+const EACH: u64 = 400;
 
 fn member(args: &[&str]) -> Outcome<Child> {
     Ok(Command::new(env!("CARGO_BIN_EXE_member"))
@@ -64,7 +64,7 @@ async fn processes_that_share_a_file_miss_nothing_and_see_nothing_twice() -> Out
         let conflicts = try_join_all(writers.into_iter().map(said)).await?;
         Outcome::Ok((conflicts, try_join_all(readers.into_iter().map(said)).await?))
     };
-    let limit = Duration::from_secs(50);
+    let limit = Duration::from_secs(18);
     let (conflicts, lists) = tokio::time::timeout(limit, everybody).await??;
     println!("{conflicts:?}");
 

@@ -3,6 +3,7 @@
 //! The host runs in a process of its own (`src/bin/member.rs`), so that the signals are real. Every
 //! step waits for what that process says.
 #![cfg(unix)]
+#![expect(clippy::print_stdout, reason = "what the process said is shown when a test fails")]
 
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -15,8 +16,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-/// What the host logs when the first signal has arrived.
-const STOPPING: &str = "stopping after the messages in hand";
+/// What the host logs of the quick subscriber, which has nothing in hand, when the order to stop has
+/// gone out to both.
+const STOPPED: &str = "subscriber stopped";
 
 struct Host {
     child: Child,
@@ -42,6 +44,7 @@ impl Host {
 
     async fn says(&mut self, expected: &str) -> Outcome {
         let line = self.out.next_line().await?.ok_or("the process has ended")?;
+        println!("{line}");
         assert_eq!(line, expected);
         Ok(())
     }
@@ -59,6 +62,7 @@ impl Host {
     async fn logs(&mut self, text: &str) -> Outcome {
         loop {
             let line = self.log.next_line().await?.ok_or("the process has ended")?;
+            println!("{line}");
             if line.contains(text) {
                 return Ok(());
             }
@@ -69,6 +73,7 @@ impl Host {
     async fn ends(mut self) -> Outcome<(Vec<String>, ExitStatus)> {
         let mut said = Vec::new();
         while let Some(line) = self.out.next_line().await? {
+            println!("{line}");
             said.push(line);
         }
         Ok((said, self.child.wait().await?))
@@ -90,7 +95,7 @@ async fn progress(store: &Store, id: &str) -> Outcome<Option<i64>> {
 
 /// A step that never comes is a failure of its own, with the place of it.
 async fn in_time(test: impl Future<Output = Outcome>) -> Outcome {
-    tokio::time::timeout(Duration::from_secs(50), test).await?
+    tokio::time::timeout(Duration::from_secs(15), test).await?
 }
 
 async fn finishes_the_message_in_hand(signal: &str) -> Outcome {
@@ -104,7 +109,7 @@ async fn finishes_the_message_in_hand(signal: &str) -> Outcome {
     host.says("done 0").await?;
     host.says("in hand 1").await?;
     host.signal(signal).await?;
-    host.logs(STOPPING).await?;
+    host.logs(STOPPED).await?;
     host.go_on().await?;
     let (said, status) = host.ends().await?;
     let expected = [
@@ -140,7 +145,7 @@ async fn a_second_signal_abandons_the_message_in_hand_and_it_comes_again() -> Ou
         let mut host = Host::start(&url)?;
         host.says("in hand 0").await?;
         host.signal("TERM").await?;
-        host.logs(STOPPING).await?;
+        host.logs(STOPPED).await?;
         host.signal("TERM").await?;
         let (said, status) = host.ends().await?;
         let expected = [

@@ -4,10 +4,10 @@
 //! fails, is `subscriber.rs`.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
 use uuid::Uuid;
@@ -82,8 +82,8 @@ struct Origin {
     recorded: Recorded,
     metadata: Metadata,
     scope: Uuid,
-    /// How many writes have followed the message to each stream: they must not share ids.
-    followed: Mutex<HashMap<StreamName, u32>>,
+    /// The writes that followed the message and are settled: the stream and the name of the step.
+    followed: Mutex<HashSet<(StreamName, String)>>,
 }
 
 impl<M> Received<M> {
@@ -138,17 +138,42 @@ impl<M> Received<M> {
         })
     }
 
-    /// The ids of the messages that are written to a stream by following this one.
+    /// The same origin without the message.
+    pub fn origin(&self) -> Received<()> {
+        Received { message: (), origin: Arc::clone(&self.origin) }
+    }
+
+    /// The ids of the messages that one write to a stream gets by following this message.
     ///
-    /// Law: they are made of the id of this message, of who received it, of the stream, and of how
-    /// many writes to that stream followed it before. So a handler that gets the message again
-    /// writes under the same ids again, and the store answers that it has them.
-    pub fn ids_for(&self, stream: &StreamName) -> BatchIds {
-        let mut followed = self.origin.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = followed.entry(stream.clone()).or_default();
-        let name = format!("{stream}#{count}");
-        *count += 1;
-        BatchIds::of(Uuid::new_v5(&self.origin.scope, name.as_bytes()))
+    /// Law: they are made of the id of this message, of who received it, of the stream and of the
+    /// name of the step, and of nothing else. So a handler that gets the message again writes under
+    /// the same ids again, whatever it did before, and the store answers that it has them. A handler
+    /// that writes to one stream more than once names each of those steps; one empty name is free.
+    ///
+    /// # Errors
+    ///
+    /// When a write to this stream under this step has [settled](Self::followed) already: the second
+    /// would be taken for the first.
+    pub fn ids_for(&self, stream: &StreamName, step: &str) -> Result<BatchIds, Invalid> {
+        if self.followers().contains(&(stream.clone(), step.to_owned())) {
+            let rule = if step.is_empty() {
+                "the message was followed to this stream before; name each write: `.step(\"…\")`"
+            } else {
+                "the message was followed to this stream by a step of this name before"
+            };
+            return Err(Invalid::new("stream to follow to", stream, rule));
+        }
+        let name = format!("{stream}#{step}");
+        Ok(BatchIds::of(Uuid::new_v5(&self.origin.scope, name.as_bytes())))
+    }
+
+    /// Notes that a write to a stream that followed this message has a known outcome.
+    pub fn followed(&self, stream: &StreamName, step: &str) {
+        self.followers().insert((stream.clone(), step.to_owned()));
+    }
+
+    fn followers(&self) -> MutexGuard<'_, HashSet<(StreamName, String)>> {
+        self.origin.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{Error, Store};
 /// | URL | store |
 /// |---|---|
 /// | `memory:` | in memory, gone with the process |
-/// | `sqlite://bank.db`, `sqlite:///var/lib/bank.db` | in a file, made when it is missing; several processes may share it (feature `sqlite`, on by default). Parameters: `?durability=full` syncs each write, `?readers=8` connections for reading |
+/// | `sqlite://bank.db`, `sqlite:///var/lib/bank.db` | in a file, made when it is missing; several processes may share it (feature `sqlite`, on by default). Parameters: `?durability=full` makes each write survive a power cut (`normal` by default: only a crash of the process), `?readers=8` connections for reading (4) |
 ///
 /// # Errors
 ///
@@ -36,12 +36,15 @@ pub async fn connect(url: &str) -> Result<Store, Error> {
     // A URL may hold a password, so an error shows the scheme alone.
     let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
     match scheme {
-        "memory" => Ok(Store::new(Memory::new())),
+        _ if url == "memory:" => Ok(Store::new(Memory::new())),
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Store::new(evenfold_sqlite::Sqlite::connect(url).await?)),
         "postgres" | "postgresql" => {
             let rule = format!("the Postgres store comes in a later version; {RULE}");
             Err(Invalid::new("store URL scheme", scheme, rule).into())
+        }
+        _ if scheme == url => {
+            Err(Invalid::new("store URL", url, format!("there is no scheme; {RULE}")).into())
         }
         _ => Err(Invalid::new("store URL scheme", scheme, RULE).into()),
     }

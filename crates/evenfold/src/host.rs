@@ -8,6 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::Error;
 use crate::subscriber::{Polled, Poller, StopReason, Stopped, Subscriber};
 use crate::telemetry;
+use evenfold_core::error::Invalid;
 
 /// Runs several subscribers until a signal, or until all have caught up.
 ///
@@ -71,15 +72,20 @@ impl Stops {
     ///
     /// # Errors
     ///
-    /// The first failure, when a subscriber stopped because something failed.
+    /// The first failure, when a subscriber stopped because something failed or was abandoned.
     pub fn into_result(self) -> Result<Polled, Error> {
         let mut all = Polled::default();
         for stopped in &self.0 {
             if let Some(error) = stopped.error() {
                 return Err(error.clone());
             }
+            if matches!(stopped.reason, StopReason::Abandoned) {
+                let doing = format!("running subscriber `{}`", stopped.subscriber);
+                return Err(Error::failed(doing, "it was abandoned on a second signal"));
+            }
             all += stopped.polled;
         }
+        all.caught_up = self.0.iter().all(|stopped| stopped.polled.caught_up);
         Ok(all)
     }
 }
@@ -97,7 +103,8 @@ impl Host {
     }
 
     /// Runs until Ctrl-C or SIGTERM, or until a subscriber fails. A second signal abandons what is
-    /// still being done.
+    /// still being done. Signals that come after that do nothing: the process takes them from its
+    /// first run on.
     ///
     /// # Errors
     ///
@@ -134,13 +141,30 @@ impl Host {
     pub async fn run_until_caught_up(self) -> Result<Stops, Error> {
         let order = Order::on_signals()?;
         let mut pollers = self.into_pollers()?;
-        let reasons = catch_up(&mut pollers, &order.stop).await;
+        let reasons = tokio::select! {
+            reasons = catch_up(&mut pollers, &order.stop) => reasons,
+            () = order.abandon.cancelled() => vec![StopReason::Abandoned; pollers.len()],
+        };
         let stopped = pollers.into_iter().zip(reasons).map(|(poller, why)| poller.stopped(why));
         Ok(Stops(stopped.collect()))
     }
 
+    /// Two subscribers with one record of progress would each pass over what the other handled.
     fn into_pollers(self) -> Result<Vec<Poller>, Error> {
-        self.subscribers.into_iter().map(Subscriber::into_poller).collect()
+        if self.subscribers.is_empty() {
+            return Err(Invalid::new("host", "", "it has no subscriber to run").into());
+        }
+        let mut pollers: Vec<Poller> = Vec::with_capacity(self.subscribers.len());
+        for subscriber in self.subscribers {
+            let poller = subscriber.into_poller()?;
+            if pollers.iter().any(|other| other.shares_progress_with(&poller)) {
+                let stream = poller.progress().stream();
+                let rule = format!("another of this host keeps its progress in `{stream}` too");
+                return Err(Invalid::new("subscriber id", poller.id(), rule).into());
+            }
+            pollers.push(poller);
+        }
+        Ok(pollers)
     }
 }
 
@@ -149,17 +173,16 @@ async fn run(pollers: Vec<Poller>, order: &Order) -> Stops {
         .into_iter()
         .map(|poller| {
             let (stop, abandon) = (order.stop.clone(), order.abandon.clone());
+            let id = poller.id().to_owned();
             // Dropping the host's future drops its subscribers, as with any other future.
-            AbortOnDropHandle::new(tokio::spawn(run_one(poller, stop, abandon)))
+            (id, AbortOnDropHandle::new(tokio::spawn(run_one(poller, stop, abandon))))
         })
         .collect();
     let mut stops = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        match task.await {
-            Ok(stopped) => stops.push(stopped),
-            // The task does nothing that panics: a handler's panic is caught where it is called.
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
+    for (subscriber, task) in tasks {
+        // A panic is caught where it happens; a task is cancelled only with its whole runtime.
+        let abandoned = Stopped::abandoned(subscriber);
+        stops.push(task.await.unwrap_or(abandoned));
     }
     Stops(stops)
 }
@@ -235,8 +258,8 @@ impl Order {
         let mut signals = Signals::listen()?;
         Ok(Self::sent_by(|stop, abandon| async move {
             signals.next().await;
-            telemetry::stopping();
             stop.cancel();
+            telemetry::stopping();
             signals.next().await;
             abandon.cancel();
         }))

@@ -35,6 +35,7 @@ pub use macros::{Message, Messages, handler, reducer};
 pub use store::{Store, Write};
 pub use subscriber::{ErrorPolicy, Failure, Polled, Poller, StopReason, Stopped, Subscriber};
 pub use transact::{Transact, Transacted};
+pub use uuid::Uuid;
 
 /// The guide and the concepts, as they run.
 #[cfg(doctest)]
@@ -50,6 +51,7 @@ mod guide {
         reduce: "guide/02-reduce.md",
         decide: "guide/03-decide.md",
         subscribe: "guide/04-subscribe.md",
+        read_model: "guide/05-read-model.md",
         stream_names: "concepts/stream-names.md",
         positions_and_order: "concepts/positions-and-order.md",
         idempotence: "concepts/idempotence.md",

@@ -1,48 +1,101 @@
-//! What a write puts on its messages beside their data: ids, metadata, what they follow.
+//! What a write puts on its messages beside their data, and how it is sent and settled.
 //!
 //! Owns what [`Write`](crate::Write) and [`Transact`](crate::Transact) have in common. It is put on
 //! at the end, so the order in which it was asked for does not matter.
 
+use std::time::Duration;
+
+use evenfold_core::error::Invalid;
 use evenfold_core::handler::{BatchIds, Received};
-use evenfold_core::message::{Metadata, NewMessage, Recorded};
+use evenfold_core::message::{Metadata, NewMessage};
+use evenfold_core::store::Written;
 
-use crate::StreamName;
+use crate::{Error, ExpectedVersion, Store, StreamName, telemetry};
 
-#[derive(Clone, Debug, Default)]
+/// The pauses before a write whose reply was lost is sent again, as often as there are pauses.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
+
+#[derive(Debug, Default)]
 pub(crate) struct Marks {
     pub(crate) metadata: Option<Metadata>,
-    /// Ids that are the same whenever the write is made again.
-    pub(crate) ids: Option<BatchIds>,
     pub(crate) reply_to: Option<StreamName>,
     /// A reply asks for none itself.
     pub(crate) is_reply: bool,
-    following: Option<(Recorded, Metadata)>,
+    pub(crate) following: Option<Received<()>>,
+    pub(crate) step: String,
+    pub(crate) identity: Option<BatchIds>,
 }
 
 impl Marks {
-    pub(crate) fn follow<M>(&mut self, received: &Received<M>, stream: &StreamName) {
-        self.following = Some((received.recorded().clone(), received.metadata().clone()));
-        self.ids = Some(received.ids_for(stream));
-    }
-
-    pub(crate) fn put_on(&self, messages: &mut [NewMessage]) {
-        for (index, message) in messages.iter_mut().enumerate() {
-            if let Some(ids) = self.ids {
-                message.set_id(ids.at(index));
-            }
-            let metadata = message.metadata_mut();
-            if let Some(given) = &self.metadata {
-                metadata.clone_from(given);
-            }
-            if let Some((recorded, its)) = &self.following {
-                metadata.follow(recorded, its);
-            }
-            if self.is_reply {
-                metadata.take_reply();
-            }
-            if let Some(stream) = &self.reply_to {
-                metadata.reply_stream_name = Some(stream.clone());
-            }
+    /// The ids that are the same whenever this write is made again, if it has such.
+    pub(crate) fn ids(&self, stream: &StreamName) -> Result<Option<BatchIds>, Invalid> {
+        match &self.following {
+            _ if self.identity.is_some() => Ok(self.identity),
+            Some(received) => received.ids_for(stream, &self.step).map(Some),
+            None => Ok(None),
         }
     }
+
+    pub(crate) fn put_on(&self, messages: &mut [NewMessage], ids: Option<BatchIds>) {
+        for (index, message) in messages.iter_mut().enumerate() {
+            if let Some(ids) = ids {
+                message.set_id(ids.at(index));
+            }
+            self.put_metadata(message.metadata_mut());
+        }
+    }
+
+    /// What is followed first, and what was said by hand over it.
+    fn put_metadata(&self, metadata: &mut Metadata) {
+        if let Some(given) = &self.metadata {
+            metadata.clone_from(given);
+        }
+        if let Some(received) = &self.following {
+            metadata.follow(received.recorded(), received.metadata());
+        }
+        if self.is_reply {
+            metadata.take_reply();
+        }
+        if let Some(given) = &self.metadata {
+            let Metadata { correlation_stream_name, reply_stream_name, .. } = given.clone();
+            metadata.correlation_stream_name =
+                correlation_stream_name.or(metadata.correlation_stream_name.take());
+            metadata.reply_stream_name = reply_stream_name.or(metadata.reply_stream_name.take());
+        }
+        if let Some(stream) = &self.reply_to {
+            metadata.reply_stream_name = Some(stream.clone());
+        }
+    }
+
+    /// Notes that the outcome is known, so that the next write to the stream is another one.
+    pub(crate) fn settle(&self, stream: &StreamName) {
+        if let Some(received) = &self.following {
+            received.followed(stream, &self.step);
+        }
+    }
+}
+
+/// Sends the same messages again while the store does not answer: their ids settle what happened.
+pub(crate) async fn send(
+    store: &Store,
+    stream: &StreamName,
+    messages: &[NewMessage],
+    expected: ExpectedVersion,
+    ids: Option<BatchIds>,
+) -> Result<Written, Error> {
+    let mut answer = store.messages().write(stream, messages, expected).await;
+    for pause in PAUSES {
+        let Err(error) = &answer else { break };
+        if !error.is_unavailable() {
+            break;
+        }
+        telemetry::reply_lost(stream, error);
+        tokio::time::sleep(pause).await;
+        answer = store.messages().write(stream, messages, expected).await;
+        // Ids that were drawn for this write can only repeat our own sending.
+        if ids.is_none() {
+            answer = answer.map(|written| Written::now(written.last()));
+        }
+    }
+    answer
 }

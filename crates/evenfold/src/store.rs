@@ -16,10 +16,12 @@ use evenfold_core::store::{
 };
 use evenfold_core::{Ids, TimeOrderedIds};
 use futures::future::BoxFuture;
-use futures::{FutureExt, Stream};
+use futures::future::ready;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 use uuid::Uuid;
 
-use crate::marks::Marks;
+use crate::marks::{Marks, send};
 use crate::{
     Entities, EntityId, Error, ExpectedVersion, GlobalPosition, Position, StreamName, Subscriber,
 };
@@ -41,8 +43,7 @@ use crate::{
 /// let store = evenfold::connect("memory:").await?;
 /// store.write("account-123", Deposited { amount: 5 }).expecting(ExpectedVersion::NoStream).await?;
 ///
-/// let stream = StreamName::new("account-123")?;
-/// let messages: Vec<_> = store.read_stream(&stream, Position::START).try_collect().await?;
+/// let messages: Vec<_> = store.read_stream("account-123", Position::START).try_collect().await?;
 /// assert_eq!(messages[0].decode::<Deposited>()?.amount, 5);
 /// # Ok(())
 /// # }
@@ -74,6 +75,10 @@ impl Store {
     /// The backend, with everything that stores can do.
     pub fn messages(&self) -> &dyn MessageStore {
         &*self.messages
+    }
+
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.messages, &other.messages)
     }
 
     pub(crate) fn ids(&self) -> &dyn Ids {
@@ -127,7 +132,8 @@ impl Store {
 
     /// Writes a message to the stream that a received message asks for replies in.
     ///
-    /// The reply follows the message and asks for no reply itself.
+    /// The reply follows the message and asks for no reply itself. Where the message asks for none,
+    /// the write is refused as invalid.
     pub fn reply<M, E: Encode>(&self, to: &Received<M>, message: E) -> Write<'_> {
         let Some(stream) = to.metadata().reply_stream_name.clone() else {
             let rule = "it has no reply stream name in its metadata";
@@ -143,22 +149,30 @@ impl Store {
         write
     }
 
-    /// Reads the messages of a stream, from a position on, in pages of 1,000.
-    pub fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamName,
+    /// Reads the messages of a stream, from a position on (that one too), in pages of 1,000.
+    ///
+    /// An illegal name, or a store that fails, is the last item of what is read.
+    pub fn read_stream(
+        &self,
+        stream: impl TryInto<StreamName, Error: Into<Error>>,
         from: Position,
-    ) -> impl Stream<Item = Result<Recorded, Error>> + Send + 'a {
-        stream_messages(&*self.messages, stream, from, BatchSize::DEFAULT)
+    ) -> BoxStream<'_, Result<Recorded, Error>> {
+        match stream.try_into() {
+            Ok(stream) => {
+                stream_messages(&*self.messages, stream, from, BatchSize::DEFAULT).boxed()
+            }
+            Err(error) => stream::once(ready(Err(error.into()))).boxed(),
+        }
     }
 
-    /// Reads the messages of a category, from a global position on, in pages of 1,000.
-    pub fn read_category<'a>(
-        &'a self,
-        query: &'a CategoryQuery,
+    /// Reads the messages of a category, from a global position on (that one too), in pages of
+    /// 1,000.
+    pub fn read_category(
+        &self,
+        query: impl Into<CategoryQuery>,
         from: GlobalPosition,
-    ) -> impl Stream<Item = Result<Recorded, Error>> + Send + 'a {
-        category_messages(&*self.messages, query, from, BatchSize::DEFAULT)
+    ) -> BoxStream<'_, Result<Recorded, Error>> {
+        category_messages(&*self.messages, query.into(), from, BatchSize::DEFAULT).boxed()
     }
 
     /// The entities whose state has a `#[reducer]` block: to be loaded, and to decide with.
@@ -180,6 +194,12 @@ impl fmt::Debug for Store {
 }
 
 /// A write that is about to happen: `.await` it.
+///
+/// It answers with where the last message stands; or with an error that is a conflict, a duplicate
+/// id, invalid, or unavailable.
+///
+/// Law: a lost reply is settled. When the store did not answer, the same messages are written again
+/// under the same ids, so that a write that did happen is found.
 #[must_use = "nothing is written until it is awaited"]
 #[derive(Debug)]
 pub struct Write<'a> {
@@ -197,7 +217,8 @@ impl Write<'_> {
         self
     }
 
-    /// Writes with this metadata; what the messages follow is added to it.
+    /// Writes with this metadata; what the messages follow is added to it, where it does not name a
+    /// correlation or a reply stream of its own.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
         self.marks.metadata = Some(metadata);
         self
@@ -206,17 +227,24 @@ impl Write<'_> {
     /// Writes the messages as followers of a received one: with its correlation, causation, reply
     /// stream and properties, and under ids made of its id, so that a handler that gets it again
     /// writes nothing twice.
+    ///
+    /// A handler that writes to one stream by following more than once names each
+    /// [`step`](Self::step); without names the second write is refused.
     pub fn following<M>(mut self, received: &Received<M>) -> Self {
-        if let Ok(stream) = &self.stream {
-            self.marks.follow(received, stream);
-        }
+        self.marks.following = Some(received.origin());
+        self
+    }
+
+    /// Names this write among those that follow one message to the same stream.
+    pub fn step(mut self, name: impl Into<String>) -> Self {
+        self.marks.step = name.into();
         self
     }
 
     /// Writes the first message under this id, and the others under ids made of it: so the same
     /// call made again, by whoever lost its reply, writes nothing twice.
     pub fn identified_by(mut self, id: Uuid) -> Self {
-        self.marks.ids = Some(BatchIds::of(id));
+        self.marks.identity = Some(BatchIds::of(id));
         self
     }
 
@@ -234,8 +262,13 @@ impl<'a> IntoFuture for Write<'a> {
     fn into_future(self) -> Self::IntoFuture {
         async move {
             let (stream, mut messages) = (self.stream?, self.messages?);
-            self.marks.put_on(&mut messages);
-            self.store.messages().write(&stream, &messages, self.expected).await
+            let ids = self.marks.ids(&stream)?;
+            self.marks.put_on(&mut messages, ids);
+            let written = send(self.store, &stream, &messages, self.expected, ids).await;
+            if !written.as_ref().is_err_and(Error::is_unavailable) {
+                self.marks.settle(&stream);
+            }
+            written
         }
         .boxed()
     }

@@ -4,27 +4,21 @@
 
 use std::fmt;
 use std::future::IntoFuture;
-use std::time::Duration;
 
-use evenfold_core::error::{Conflict, Invalid, Rejection};
+use evenfold_core::error::{Conflict, DuplicateId, Invalid, Rejection};
 use evenfold_core::handler::{BatchIds, Received};
-use evenfold_core::message::{Encode, Metadata, NewMessage};
+use evenfold_core::message::{Encode, Metadata, NewMessage, Recorded};
 use evenfold_core::projector::Projection;
 use evenfold_core::reducer::Reducer;
-use evenfold_core::store::Written;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use crate::marks::Marks;
-use crate::telemetry;
-use crate::{Entities, Error, ExpectedVersion, Position, Store, StreamName};
+use crate::marks::{Marks, send};
+use crate::{Entities, Error, Position, Store, StreamName};
 
 /// How often a decision is made before a conflict is given up on.
 const ATTEMPTS: u32 = 10;
-
-/// The pauses before a write whose reply was lost is sent again, as often as there are pauses.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
 
 /// A decision that is about to be made and written: `.await` it.
 #[must_use = "nothing is decided until it is awaited"]
@@ -64,14 +58,22 @@ where
     /// Writes the events as followers of a received message: with its correlation, causation, reply
     /// stream and properties, and under ids made of its id, so that they are written once however
     /// often it is handled.
+    ///
+    /// A handler that decides on one stream by following more than once names each
+    /// [`step`](Self::step); without names the second decision is refused.
     pub fn following<M>(mut self, received: &Received<M>) -> Self {
-        if let Ok(stream) = &self.stream {
-            self.marks.follow(received, stream);
-        }
+        self.marks.following = Some(received.origin());
         self
     }
 
-    /// Writes the events with this metadata; what they follow is added to it.
+    /// Names this decision among those that follow one message to the same stream.
+    pub fn step(mut self, name: impl Into<String>) -> Self {
+        self.marks.step = name.into();
+        self
+    }
+
+    /// Writes the events with this metadata; what they follow is added to it, where it does not name
+    /// a correlation or a reply stream of its own.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
         self.marks.metadata = Some(metadata);
         self
@@ -81,7 +83,7 @@ where
     /// is made again under the same id, by a client that lost the reply, changes nothing, whatever
     /// would be decided now.
     pub fn identified_by(mut self, id: Uuid) -> Self {
-        self.marks.ids = Some(BatchIds::of(id));
+        self.marks.identity = Some(BatchIds::of(id));
         self
     }
 
@@ -96,25 +98,29 @@ where
         let stream = stream?;
         if entities.projector.is_bounded() {
             let rule = "it stops at a position or a time, and a decision needs the present state";
-            return Err(Invalid::new("projector", &stream, rule).into());
+            return Err(Invalid::new("projector of", &stream, rule).into());
         }
-        let writer = Writer { store: &entities.store, stream: &stream, marks };
+        let ids = marks.ids(&stream)?;
+        let writer = Writer { store: &entities.store, stream: &stream, marks: &marks, ids };
         let mut entity = Projection { state: entities.projector.start(), version: None };
         let mut conflict: Option<Conflict> = None;
         for _ in 0..attempts {
             entities.projector.refresh(writer.store.messages(), &stream, &mut entity).await?;
-            let messages = match decide(&entity.state) {
+            let decision = decide(&entity.state);
+            let outcome = match decision {
                 Ok(events) if events.is_empty() => {
-                    return writer.without_a_write(Ok(Transacted::Nothing)).await;
+                    writer.without_a_write(Ok(Transacted::Nothing)).await
                 }
-                Ok(events) => writer.encode(&events)?,
-                Err(rejection) => return writer.without_a_write(Err(rejection.into())).await,
+                Ok(events) => writer.write(writer.encode(&events)?, entity.version).await,
+                Err(rejection) => writer.without_a_write(Err(rejection.into())).await,
             };
-            match writer.write(&messages, entity.version.into()).await {
-                Ok(written) if written.is_repetition() => return Ok(Transacted::Before),
-                Ok(written) => return Ok(Transacted::Written(written.last())),
-                Err(error) if writer.is_decided_before(&error) => return Ok(Transacted::Before),
-                Err(error) => conflict = Some(error.conflict().cloned().ok_or(error)?),
+            match outcome {
+                Err(error) if error.is_conflict() => conflict = error.conflict().cloned(),
+                Err(error) if error.is_unavailable() => return Err(error),
+                outcome => {
+                    marks.settle(&stream);
+                    return outcome;
+                }
             }
         }
         match conflict {
@@ -128,7 +134,8 @@ where
 struct Writer<'a> {
     store: &'a Store,
     stream: &'a StreamName,
-    marks: Marks,
+    marks: &'a Marks,
+    ids: Option<BatchIds>,
 }
 
 impl Writer<'_> {
@@ -137,37 +144,29 @@ impl Writer<'_> {
         for event in events {
             messages.push(event.encode(self.store.ids().next())?);
         }
-        self.marks.put_on(&mut messages);
+        self.marks.put_on(&mut messages, self.ids);
         Ok(messages)
     }
 
-    /// Sends the same messages again while the store does not answer: their ids settle what
-    /// happened, before a conflict could make us decide a second time on what we wrote ourselves.
+    /// A lost reply is settled before a conflict could make us decide a second time on what we wrote
+    /// ourselves.
     async fn write(
         &self,
-        messages: &[NewMessage],
-        expected: ExpectedVersion,
-    ) -> Result<Written, Error> {
-        let store = self.store.messages();
-        let mut answer = store.write(self.stream, messages, expected).await;
-        for pause in PAUSES {
-            let Err(error) = &answer else { break };
-            if !error.is_unavailable() {
-                break;
-            }
-            telemetry::reply_lost(self.stream, error);
-            tokio::time::sleep(pause).await;
-            let again = store.write(self.stream, messages, expected).await;
-            // What repeats our own sending is no repetition to the caller.
-            answer = again.map(|written| Written::now(written.last()));
+        messages: Vec<NewMessage>,
+        version: Option<Position>,
+    ) -> Result<Transacted, Error> {
+        match send(self.store, self.stream, &messages, version.into(), self.ids).await {
+            Ok(written) if written.is_repetition() => Ok(Transacted::Before),
+            Ok(written) => Ok(Transacted::Written(written.last())),
+            Err(error) if self.is_decided_before(&error) => Ok(Transacted::Before),
+            Err(error) => Err(error),
         }
-        answer
     }
 
     /// Whether the first id of what would be written belongs to what this stream got before for the
     /// same message or request: it was decided then, on another state, and that decision stands.
     fn is_decided_before(&self, error: &Error) -> bool {
-        match (self.marks.ids, error.duplicate_id()) {
+        match (self.ids, error.duplicate_id()) {
             (Some(ids), Some(taken)) => taken.id() == ids.first() && taken.stream() == self.stream,
             _ => false,
         }
@@ -179,12 +178,14 @@ impl Writer<'_> {
         &self,
         outcome: Result<Transacted, Error>,
     ) -> Result<Transacted, Error> {
-        if let Some(ids) = self.marks.ids
-            && self.store.messages().message(ids.first()).await?.is_some()
-        {
-            return Ok(Transacted::Before);
+        let Some(ids) = self.ids else { return outcome };
+        match self.store.messages().message(ids.first()).await? {
+            Some(found) if found.stream_name == *self.stream => Ok(Transacted::Before),
+            Some(Recorded { id, stream_name, position, .. }) => {
+                Err(DuplicateId::new(id, stream_name, position).into())
+            }
+            None => outcome,
         }
-        outcome
     }
 }
 

@@ -118,3 +118,37 @@ async fn a_host_with_a_subscriber_that_cannot_start_runs_none() {
     assert!(refused.unwrap_err().is_invalid());
     assert!(notes.seen().is_empty());
 }
+
+#[tokio::test]
+async fn two_subscribers_with_one_record_of_progress_are_refused() {
+    let store = Store::new(Memory::new());
+    let notes = || store.subscriber("notes", Notes::default());
+    let refused = Host::new().subscriber(notes()).subscriber(notes()).run_until_caught_up().await;
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "subscriber id `notes`: another of this host keeps its progress in \
+         `account:position-notes` too"
+    );
+    let filtered = notes().correlated_with("transfer");
+    let both = Host::new().subscriber(notes()).subscriber(filtered).run_until_caught_up().await;
+    assert!(both.is_ok(), "another filter has another record");
+    assert!(Host::new().run_until_caught_up().await.unwrap_err().is_invalid());
+}
+
+#[tokio::test]
+async fn a_panic_outside_of_handlers_stops_the_host_too() {
+    let store = Store::new(Memory::new());
+    deposit(&store, "1", &[1]).await;
+    let failing = Notes::default();
+    failing.fail_on(1);
+    let panics = store.subscriber("panics", failing).on_error(|_| panic!("nobody listens"));
+    let stops = Host::new()
+        .subscriber(store.subscriber("steady", Notes::default()))
+        .subscriber(panics)
+        .run_until(std::future::pending())
+        .await
+        .unwrap();
+    let texts: Vec<_> = stops.iter().map(ToString::to_string).collect();
+    assert_eq!(texts[0], "subscriber `steady` stopped as it was asked to");
+    assert!(texts[1].ends_with("it panicked: nobody listens"), "{}", texts[1]);
+}

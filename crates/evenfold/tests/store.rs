@@ -1,4 +1,5 @@
 //! Writing by hand: streams, metadata, following, replies.
+#![expect(clippy::unwrap_used, reason = "a test stops there")]
 
 mod story;
 
@@ -114,6 +115,39 @@ async fn a_reply_to_a_message_that_asks_for_none_is_refused() {
         refused.to_string(),
         "message to reply to `Deposit`: it has no reply stream name in its metadata"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_reply_is_lost_is_settled_by_id() {
+    let (store, recording) = recording();
+    recording.lose_reply_next(1);
+    let written = store.write("account-1", Deposited { amount: 5 }).await.unwrap();
+    assert!(!written.is_repetition());
+    assert_eq!(written.last(), Position::START);
+
+    store.send::<AccountCommand>("1", Deposit { amount: 5 }).await.unwrap();
+    let command = received::<Deposit>(&store, "account:command-1").await;
+    recording.lose_reply_next(3);
+    let write = || store.write("account-2", Deposited { amount: 5 }).following(&command);
+    assert!(write().await.unwrap_err().is_unavailable());
+    // A handler that tries again by itself makes the same write, not another one.
+    assert!(write().await.unwrap().is_repetition());
+}
+
+#[tokio::test]
+async fn a_handler_can_begin_a_correlation_of_its_own() {
+    let store = memory();
+    store.send::<AccountCommand>("1", Deposit { amount: 5 }).await.unwrap();
+    let command = received::<Deposit>(&store, "account:command-1").await;
+    let own = Metadata {
+        correlation_stream_name: Some(StreamName::new("transfer-7").unwrap()),
+        ..Metadata::default()
+    };
+    let write = store.write("account-1", Deposited { amount: 5 });
+    write.metadata(own.clone()).following(&command).await.unwrap();
+    let metadata = last(&store, "account-1").await.metadata().unwrap();
+    assert_eq!(metadata.correlation_stream_name, own.correlation_stream_name);
+    assert!(metadata.causation_message_position.is_some());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ mod story;
 use std::time::Duration;
 
 use evenfold::prelude::*;
-use evenfold::stores::CategoryQuery;
+use evenfold::stores::{BatchSize, CategoryQuery};
 use evenfold::{ErrorPolicy, GlobalPosition, Store};
 use evenfold_testkit::{Recording, TransactionLog};
 use story::{AccountEvent, Deposited, Notes, Withdrawn, deposit, ear, memory, progress, recording};
@@ -245,6 +245,67 @@ async fn what_follows_a_message_is_written_once_though_the_subscriber_dies_befor
         assert_eq!(copies.into_poller().unwrap().poll_once().await.unwrap().handled, 3);
     }
     let query = CategoryQuery::new("copy".parse().unwrap());
-    let all = store.messages().read_category(&query, GlobalPosition::START, Default::default());
+    let all = store.messages().read_category(&query, GlobalPosition::START, BatchSize::DEFAULT);
     assert_eq!(all.await.unwrap().len(), 3);
+}
+
+/// An error of the application's own, with the store's inside.
+#[derive(Debug)]
+struct Wrapped(Error);
+
+impl std::fmt::Display for Wrapped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the desk is closed")
+    }
+}
+
+impl std::error::Error for Wrapped {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+struct Wraps(Store);
+
+#[handler(AccountEvent, skip(Withdrawn))]
+impl Wraps {
+    async fn deposited(&self, event: Received<Deposited>) -> Result<(), Wrapped> {
+        let accounts = self.0.entities::<story::Account>();
+        let no = accounts.transact(event.amount, |_| reject("no")).await;
+        no.map(drop).map_err(Wrapped)
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_is_known_inside_the_error_of_an_application() {
+    let store = memory();
+    deposit(&store, "1", &[1]).await;
+    let subscriber = store.subscriber("wraps", Wraps(store.clone()));
+    assert_eq!(subscriber.run_until_caught_up().await.unwrap().rejected, 1);
+}
+
+#[tokio::test]
+async fn a_panic_of_a_converter_ends_the_subscriber_as_a_failure() {
+    let store = memory();
+    deposit(&store, "1", &[1]).await;
+    let subscriber = store.subscriber("panics", Notes::default()).converter(
+        |_| -> Result<Option<Recorded>, HandlerError> { panic!("a converter of straw") },
+    );
+    let error = subscriber.run_until_caught_up().await.unwrap_err();
+    assert_eq!(
+        format!("{error:#}"),
+        "running subscriber `panics`: it panicked: a converter of straw"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_that_cannot_be_recorded_on_a_stop_is_the_reason() {
+    let (store, recording) = recording();
+    deposit(&store, "1", &[1, 2]).await;
+    let notes = Notes::default();
+    (0..9).for_each(|_| notes.fail_on(2));
+    let mut poller = store.subscriber("notes", notes).into_poller().unwrap();
+    poller.poll_once().await.unwrap();
+    recording.refuse_next(1);
+    assert!(poller.finish().await.unwrap_err().is_unavailable());
 }

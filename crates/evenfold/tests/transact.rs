@@ -1,4 +1,5 @@
 //! The laws of `Entities::transact`, over a store that can be told to conflict and to lose replies.
+#![expect(clippy::unwrap_used, reason = "a test stops there")]
 
 mod story;
 
@@ -24,14 +25,10 @@ async fn balance(accounts: &Entities<Account>) -> u64 {
 /// A command as a handler gets it, the same however often it is asked for.
 async fn received(store: &Store) -> Received<Deposit> {
     let stream = StreamName::new("account:command-1").unwrap();
-    let last = store.messages().last_message(&stream, None).await.unwrap();
-    let last = match last {
-        Some(last) => last,
-        None => {
-            store.send::<AccountCommand>("1", Deposit { amount: 5 }).await.unwrap();
-            store.messages().last_message(&stream, None).await.unwrap().unwrap()
-        }
-    };
+    if store.messages().stream_version(&stream).await.unwrap().is_none() {
+        store.send::<AccountCommand>("1", Deposit { amount: 5 }).await.unwrap();
+    }
+    let last = store.messages().last_message(&stream, None).await.unwrap().unwrap();
     Received::new(last.decode().unwrap(), last, "teller").unwrap()
 }
 
@@ -50,28 +47,25 @@ fn written(at: i64) -> Transacted {
     Transacted::Written(position(at))
 }
 
+async fn deposit_one_more(accounts: Entities<Account>) {
+    for _ in 0..7 {
+        let one_more = |account: &Account| Ok(vec![deposited(account.balance + 1)]);
+        accounts.transact("1", one_more).attempts(1000).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn decisions_that_collide_are_made_again_and_none_is_lost() {
     let store = Store::new(Memory::new());
     let accounts = store.entities::<Account>();
-    let tasks = (0..8).map(|_| {
-        let accounts = accounts.clone();
-        tokio::spawn(async move {
-            for _ in 0..7 {
-                let one_more = |account: &Account| Ok(vec![deposited(account.balance + 1)]);
-                accounts.transact("1", one_more).attempts(1000).await.unwrap();
-            }
-        })
-    });
+    let tasks = (0..8).map(|_| tokio::spawn(deposit_one_more(accounts.clone())));
     for task in join_all(tasks).await {
         task.unwrap();
     }
     // Each decision deposited one more than the balance it saw: had one been made on a stale state,
     // its amount would not be one more than the sum of those before it.
     let mut sum = 0;
-    let stream = StreamName::new("account-1").unwrap();
-    let messages = store.read_stream(&stream, Position::START);
-    let mut messages = std::pin::pin!(messages);
+    let mut messages = store.read_stream("account-1", Position::START);
     let mut count = 0;
     while let Some(recorded) = futures::TryStreamExt::try_next(&mut messages).await.unwrap() {
         let amount = recorded.decode::<Deposited>().unwrap().amount;
@@ -193,6 +187,8 @@ async fn a_decision_for_nothing_writes_nothing() {
     assert!(recording.writes().is_empty());
 }
 
+type Decision = fn(&Account) -> Result<Vec<AccountEvent>, Rejection>;
+
 #[tokio::test]
 async fn a_message_that_is_followed_again_changes_nothing_whatever_is_decided() {
     let (store, _) = recording();
@@ -201,7 +197,7 @@ async fn a_message_that_is_followed_again_changes_nothing_whatever_is_decided() 
     let first = accounts.transact("1", |_| Ok(vec![deposited(5)])).following(&command).await;
     assert_eq!(first.unwrap(), written(0));
 
-    let decisions: [fn(&Account) -> Result<Vec<AccountEvent>, Rejection>; 5] = [
+    let decisions: [Decision; 5] = [
         |_| Ok(vec![deposited(5)]),
         |_| Ok(vec![Withdrawn { amount: 5 }.into()]),
         |_| Ok(vec![deposited(5), deposited(6)]),
@@ -242,17 +238,52 @@ async fn a_decision_on_a_past_state_is_refused() {
 }
 
 #[tokio::test]
-async fn a_handler_may_follow_its_message_twice_into_one_stream() {
+async fn a_handler_that_follows_its_message_twice_into_one_stream_names_the_steps() {
     let (store, _) = recording();
     let accounts = store.entities::<Account>();
     for _ in 0..2 {
         let command = received(&store).await;
-        for _ in 0..2 {
+        for step in ["fee", "deposit"] {
             let five = |_: &Account| Ok(vec![deposited(5)]);
-            accounts.transact("1", five).following(&command).await.unwrap();
+            accounts.transact("1", five).following(&command).step(step).await.unwrap();
         }
     }
     assert_eq!(balance(&accounts).await, 10);
+
+    let command = received(&store).await;
+    let five = |_: &Account| Ok(vec![deposited(5)]);
+    accounts.transact("1", five).following(&command).await.unwrap();
+    let refused = accounts.transact("1", five).following(&command).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "stream to follow to `account-1`: the message was followed to this stream before; \
+         name each write: `.step(\"…\")`"
+    );
+}
+
+#[tokio::test]
+async fn a_step_that_was_left_out_the_second_time_does_not_take_the_place_of_another() {
+    let (store, _) = recording();
+    let accounts = store.entities::<Account>();
+    let fee = received(&store).await;
+    let take = |_: &Account| Ok(vec![deposited(1)]);
+    accounts.transact("1", take).following(&fee).step("fee").await.unwrap();
+    // The handler failed here, and comes again to a state in which there is no fee.
+    let again = received(&store).await;
+    let five = |_: &Account| Ok(vec![deposited(5)]);
+    let outcome = accounts.transact("1", five).following(&again).step("deposit").await;
+    assert_eq!(outcome.unwrap(), written(1));
+}
+
+#[tokio::test]
+async fn an_id_that_is_taken_in_another_stream_does_not_hide_a_rejection() {
+    let (store, _) = recording();
+    let accounts = store.entities::<Account>();
+    let request = uuid::Uuid::from_u128(7);
+    let five = |_: &Account| Ok(vec![deposited(5)]);
+    accounts.transact("1", five).identified_by(request).await.unwrap();
+    let refused = accounts.transact("2", |_| reject("no")).identified_by(request);
+    assert!(refused.await.unwrap_err().is_duplicate_id());
 }
 
 #[tokio::test]

@@ -3,6 +3,9 @@
 //! Owns the two statements and what follows when one is refused: ids first, then the conflict. A
 //! statement of its own commits by itself, so there is no transaction that a dropped future could
 //! leave open; it begins with SQLite's write lock, so nobody writes between check and insert.
+//!
+//! `LIMIT 1` keeps the condition on the version out of the search for it: with it inside, SQLite
+//! walks the whole stream to find its last position.
 
 use std::collections::HashMap;
 
@@ -103,6 +106,7 @@ impl Sqlite {
             SELECT ?1, ?2, ?3, ?4, stream.version + 1, ?5, ?6, ?7, ?8
             FROM (
                 SELECT coalesce(max(position), -1) AS version FROM messages WHERE stream_name = ?2
+                LIMIT 1
             ) AS stream
             WHERE ?9 IS NULL OR stream.version = ?9
             RETURNING position AS "position!: i64"
@@ -148,6 +152,7 @@ impl Sqlite {
                 stream.version + 1 + batch.key, ?4, ?5, batch.value ->> 2, batch.value ->> 3
             FROM json_each(?1) AS batch, (
                 SELECT coalesce(max(position), -1) AS version FROM messages WHERE stream_name = ?2
+                LIMIT 1
             ) AS stream
             WHERE ?6 IS NULL OR stream.version = ?6
             ORDER BY batch.key

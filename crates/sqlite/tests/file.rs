@@ -164,12 +164,12 @@ async fn a_batch_keeps_every_character_as_a_single_message_does() -> Result {
     let store = Sqlite::connect(&url(&folder.path().join("bank.db"))).await?;
     let types = ["Deposited", "\u{1}\t\"quoted\\", "Überwiesen 💶", "[1]", "null", "x'00'"];
     let data = [
-        r#"{"nul":"a\u0000b","alone":"\ud800","pair":"\ud83d\udcb6","path":"C:\\new\"it\""}"#,
+        r#"{"one":"a\u0001b","alone":"\ud800","pair":"\ud83d\udcb6","path":"C:\\new\"it\""}"#,
         "{ \"spaced\" :\t1.10 ,\n \"long\": 12345678901234567890123.50 }",
-        r#"["no object", null, "日本", "💶", "--; DROP TABLE messages"]"#,
-        "null",
+        r#"{"all":["no object", null, "日本", "💶", "--; DROP TABLE messages"]}"#,
+        r#"{"only":null}"#,
         "{}",
-        r#""text""#,
+        r#"{"":"text"}"#,
     ];
     let of_ids = |ids: Range<u128>| -> Result<Vec<NewMessage>> {
         let messages = types.iter().zip(data).zip(ids).map(|((message_type, data), id)| {

@@ -39,6 +39,27 @@ async fn every_query_walks_an_index_whether_the_file_was_analysed_or_not() -> Re
     Ok(())
 }
 
+/// A plan says the same of a walk through the whole stream, so this looks at the steps themselves.
+#[tokio::test]
+async fn a_write_finds_the_version_at_the_end_of_the_stream() -> Result {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("steps.db");
+    Sqlite::connect(&format!("sqlite://{}", file.display())).await?.close().await;
+    let mut connection = SqliteConnectOptions::new().filename(&file).connect().await?;
+    let (mut inserts, mut backwards) = (0, 0);
+    for query in queries()?.iter().filter(|query| query.starts_with("INSERT INTO messages")) {
+        let explain = AssertSqlSafe(format!("EXPLAIN {query}"));
+        let steps = sqlx::query(explain).fetch_all(&mut connection).await?;
+        let steps: Vec<String> =
+            steps.iter().map(|step| step.try_get("opcode")).collect::<sqlx::Result<_>>()?;
+        inserts += 1;
+        backwards += steps.iter().filter(|step| *step == "Prev").count();
+    }
+    assert_eq!((inserts, backwards), (2, 2));
+    connection.close().await?;
+    Ok(())
+}
+
 /// A frequent category of few streams, a category of many streams, and a rare one.
 async fn fill(file: &Path) -> Result {
     let store = Sqlite::connect(&format!("sqlite://{}", file.display())).await?;

@@ -25,7 +25,7 @@ use common::{Result, messages, raw, url};
 /// Every message of the category, as their streams and positions in global order.
 async fn all(store: &Sqlite, category: &str) -> Result<Vec<(String, i64)>> {
     let query = CategoryQuery::new(category.parse()?);
-    let all = category_messages(store, &query, GlobalPosition::START, BatchSize::new(100)?);
+    let all = category_messages(store, query, GlobalPosition::START, BatchSize::new(100)?);
     Ok(all
         .map_ok(|message| (message.stream_name.to_string(), message.position.get()))
         .try_collect()

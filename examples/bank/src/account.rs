@@ -34,42 +34,47 @@ impl Account {
     }
 }
 
+type Answer = Result<AccountEvent, &'static str>;
+
 /// What an account is asked, it answers with what happens, or with why not.
 impl Account {
-    pub(crate) fn open(&self, command: &Open) -> Result<AccountEvent, &'static str> {
-        if self.open {
-            return Err("the account is open already");
-        }
-        Ok(Opened { owner: command.owner.clone() }.into())
+    pub(crate) fn open(&self, owner: &str) -> Answer {
+        let opened = Opened { owner: owner.into() }.into();
+        if self.open { Err("the account is open already") } else { Ok(opened) }
     }
 
-    pub(crate) fn deposit(&self, amount: u64) -> Result<AccountEvent, &'static str> {
-        self.check_open().map(|()| Deposited { amount }.into())
+    pub(crate) fn deposit(&self, amount: u64) -> Answer {
+        self.check_takes(amount).map(|()| Deposited { amount }.into())
     }
 
-    pub(crate) fn withdraw(&self, amount: u64) -> Result<AccountEvent, &'static str> {
+    pub(crate) fn withdraw(&self, amount: u64) -> Answer {
         self.check_covers(amount).map(|()| Withdrawn { amount }.into())
     }
 
-    pub(crate) fn send(&self, command: &Transfer) -> Result<AccountEvent, &'static str> {
-        let Transfer { to, amount } = command;
-        self.check_covers(*amount).map(|()| TransferSent { to: to.clone(), amount: *amount }.into())
+    pub(crate) fn send(&self, to: &str, amount: u64) -> Answer {
+        EntityId::new(to).map_err(|_| "no account has such a name")?;
+        self.check_covers(amount).map(|()| TransferSent { to: to.into(), amount }.into())
     }
 
     pub(crate) fn receive(&self, from: String, amount: u64) -> AccountEvent {
-        match self.check_open() {
+        match self.check_takes(amount) {
             Ok(()) => TransferReceived { from, amount }.into(),
             Err(reason) => TransferDeclined { from, amount, reason: reason.into() }.into(),
         }
     }
 
-    pub(crate) fn close(&self) -> Result<AccountEvent, &'static str> {
+    pub(crate) fn close(&self) -> Answer {
         self.check_open()?;
         if self.balance > 0 { Err("there is money in the account") } else { Ok(Closed.into()) }
     }
 
     fn check_open(&self) -> Result<(), &'static str> {
         if self.open { Ok(()) } else { Err("the account is not open") }
+    }
+
+    fn check_takes(&self, amount: u64) -> Result<(), &'static str> {
+        self.check_open()?;
+        self.balance.checked_add(amount).map(drop).ok_or("the balance would be too high")
     }
 
     fn check_covers(&self, amount: u64) -> Result<(), &'static str> {

@@ -15,6 +15,11 @@
 //! It prints what it took in, each account with its balance, and what was refused and why. Killed
 //! at any moment and started again, it goes on where it was and counts nothing twice.
 
+#![cfg_attr(
+    not(test),
+    expect(clippy::wildcard_imports, reason = "messages are the vocabulary, taken as a whole")
+)]
+
 mod account;
 mod input;
 #[rustfmt::skip]
@@ -40,7 +45,9 @@ async fn main() -> Result<(), BoxError> {
         .with_writer(std::io::stderr)
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .init();
-    let args = Args::parse(std::env::args().skip(1))?;
+    let Some(args) = Args::parse(std::env::args().skip(1))? else {
+        return Ok(writeln!(std::io::stdout(), "usage: bank [FILE | -] [--store URL]")?);
+    };
     let store = evenfold::connect(&args.store).await?;
 
     let before = Ledger::read(&store).await?.events();
@@ -82,19 +89,19 @@ struct Args {
 }
 
 impl Args {
-    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, BoxError> {
+    fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Self>, BoxError> {
         let mut parsed = Self { commands: COMMANDS.into(), store: "sqlite://bank.db".into() };
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--store" => parsed.store = args.next().ok_or("--store needs a URL behind it")?,
-                "--help" => return Err("usage: bank [FILE | -] [--store URL]".into()),
+                "--help" => return Ok(None),
                 option if option.starts_with("--") => {
                     return Err(format!("unknown option `{option}`; there is `--store URL`").into());
                 }
                 _ => parsed.commands = arg,
             }
         }
-        Ok(parsed)
+        Ok(Some(parsed))
     }
 
     async fn open(&self) -> Result<Box<dyn AsyncBufRead + Unpin>, BoxError> {

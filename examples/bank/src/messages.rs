@@ -8,8 +8,7 @@ use evenfold::prelude::*;
 #[derive(Message)] pub(crate) struct Transfer { pub(crate) to: String, pub(crate) amount: u64 }
 #[derive(Message)] pub(crate) struct Close;
 
-#[derive(Messages)]
-#[messages(category = "account:command")]
+#[derive(Messages)] #[messages(category = "account:command")]
 pub(crate) enum AccountCommand {
     Open(Open), Deposit(Deposit), Withdraw(Withdraw), Transfer(Transfer), Close(Close),
 }
@@ -27,8 +26,7 @@ pub(crate) enum AccountCommand {
 /// A command was refused; nothing changed.
 #[derive(Message)] pub(crate) struct Refused { pub(crate) command: String, pub(crate) reason: String }
 
-#[derive(Messages)]
-#[messages(category = "account")]
+#[derive(Messages)] #[messages(category = "account")]
 pub(crate) enum AccountEvent {
     Opened(Opened), Deposited(Deposited), Withdrawn(Withdrawn), Closed(Closed),
     TransferSent(TransferSent), TransferReceived(TransferReceived),

@@ -7,7 +7,6 @@ use std::fmt;
 
 use evenfold::prelude::*;
 use evenfold::projector::Projector;
-use evenfold::stores::CategoryQuery;
 use evenfold::{GlobalPosition, Store};
 use futures::TryStreamExt;
 
@@ -17,7 +16,7 @@ use crate::messages::*;
 pub(crate) struct Ledger {
     accounts: BTreeMap<String, Line>,
     refused: BTreeMap<String, BTreeMap<String, u64>>,
-    returned: u64,
+    returned: u128,
     events: u64,
 }
 
@@ -52,7 +51,7 @@ impl Ledger {
     }
     fn transfer_returned(&mut self, event: &TransferReturned, recorded: &Recorded) {
         self.line(recorded).balance += event.amount;
-        self.returned += event.amount;
+        self.returned += u128::from(event.amount);
     }
     fn closed(&mut self, _: &Closed, recorded: &Recorded) {
         self.line(recorded).is_closed = true;
@@ -66,8 +65,7 @@ impl Ledger {
     /// Folds the whole category, a page at a time.
     pub(crate) async fn read(store: &Store) -> Result<Self, Error> {
         let projector = Projector::<Self>::of_reducer();
-        let query = CategoryQuery::new(AccountEvent::category());
-        let mut messages = std::pin::pin!(store.read_category(&query, GlobalPosition::START));
+        let mut messages = store.read_category(AccountEvent::category(), GlobalPosition::START);
         let mut ledger = projector.start();
         while let Some(recorded) = messages.try_next().await? {
             projector.step(&mut ledger, &recorded)?;
@@ -99,7 +97,7 @@ impl fmt::Display for Ledger {
             let note = if line.is_closed { "  closed" } else { "" };
             writeln!(f, "  {id:<12} {:<20} {:>10}{note}", line.owner, line.balance)?;
         }
-        let total: u64 = self.accounts.values().map(|line| line.balance).sum();
+        let total: u128 = self.accounts.values().map(|line| u128::from(line.balance)).sum();
         writeln!(f, "  {:<33} {total:>10}", "all money in the bank")?;
         writeln!(f, "\nRefused")?;
         for (command, reasons) in &self.refused {

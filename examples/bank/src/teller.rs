@@ -2,8 +2,7 @@
 
 use crate::account::Account;
 use crate::messages::*;
-use evenfold::prelude::*;
-use evenfold::{Entities, Transacted};
+use evenfold::{Entities, Transacted, prelude::*};
 
 type Answer = Result<Transacted, Error>;
 
@@ -12,7 +11,7 @@ pub(crate) struct Teller(pub(crate) Entities<Account>);
 #[handler(AccountCommand)]
 impl Teller {
     async fn open(&self, command: Received<Open>) -> Answer {
-        self.decide(&command, |account| account.open(&command)).await
+        self.decide(&command, |account| account.open(&command.owner)).await
     }
     async fn deposit(&self, command: Received<Deposit>) -> Answer {
         self.decide(&command, |account| account.deposit(command.amount)).await
@@ -21,7 +20,7 @@ impl Teller {
         self.decide(&command, |account| account.withdraw(command.amount)).await
     }
     async fn transfer(&self, command: Received<Transfer>) -> Answer {
-        self.decide(&command, |account| account.send(&command)).await
+        self.decide(&command, |account| account.send(&command.to, command.amount)).await
     }
     async fn close(&self, command: Received<Close>) -> Answer {
         self.decide(&command, Account::close).await

@@ -95,9 +95,9 @@ async fn write(store: &Store, name: &str, count: u64) -> Outcome {
     let mut version = None;
     let mut conflicts = 0;
     for amount in 0..count {
-        let mine = encode(Deposited::of(amount))?;
+        let mine = encode(&Deposited::of(amount))?;
         version = Some(settled(store, &own, &mine, ExpectedVersion::from(version)).await?.last());
-        let ours = encode(Deposited::of(amount))?;
+        let ours = encode(&Deposited::of(amount))?;
         loop {
             let seen: Option<Position> = store.messages().stream_version(&shared).await?;
             match settled(store, &shared, &ours, ExpectedVersion::from(seen)).await {
@@ -110,8 +110,8 @@ async fn write(store: &Store, name: &str, count: u64) -> Outcome {
     Ok(say(format_args!("conflicts {conflicts}"))?)
 }
 
-fn encode(event: Deposited) -> Result<NewMessage, Error> {
-    evenfold::message::Encode::encode(&event, TimeOrderedIds.next())
+fn encode(event: &Deposited) -> Result<NewMessage, Error> {
+    evenfold::message::Encode::encode(event, TimeOrderedIds.next())
 }
 
 /// A write whose outcome is unknown is sent again under the same id.

@@ -52,9 +52,11 @@ impl fmt::Debug for Rejection {
 pub struct HandlerError(BoxError);
 
 impl HandlerError {
-    /// The error of evenfold inside, if it is one.
+    /// The error of evenfold inside: itself, or the first among its causes.
     pub fn as_error(&self) -> Option<&Error> {
-        self.0.downcast_ref()
+        let outermost: &(dyn std::error::Error + 'static) = &*self.0;
+        std::iter::successors(Some(outermost), |error| error.source())
+            .find_map(|error| error.downcast_ref())
     }
 
     /// Whether a decision said no, which is an answer and not a fault.

@@ -23,8 +23,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What went wrong, as one pointer that is cheap to pass and to clone.
 ///
 /// Ask it what it is: [`is_conflict`](Self::is_conflict), [`is_unavailable`](Self::is_unavailable)
-/// and so on. Its text names the values concerned; causes are reached by `source()`. `Debug` prints
-/// the text and its causes, so that a `main` that returns it tells a person what happened.
+/// and so on. Its text names the values concerned; causes are reached by `source()`. `{:#}` prints
+/// the text and its causes in one line, `{:?}` in several, so that a `main` that returns it tells a
+/// person what happened.
 #[derive(Clone)]
 pub struct Error(Arc<Kind>);
 
@@ -144,14 +145,27 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_text(f)?;
+        if f.alternate() {
+            let first = std::error::Error::source(self);
+            for cause in std::iter::successors(first, |cause| cause.source()) {
+                write!(f, ": {cause}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Error {
+    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Kind::Conflict(conflict) => conflict.fmt(f),
+            Kind::Conflict(conflict) => write!(f, "{conflict}"),
             Kind::Exhausted { attempts, conflict } => {
                 write!(f, "{conflict}, still so after {attempts} attempts")
             }
-            Kind::DuplicateId(duplicate) => duplicate.fmt(f),
-            Kind::Invalid(invalid) => invalid.fmt(f),
-            Kind::Decode(decode) => decode.fmt(f),
+            Kind::DuplicateId(duplicate) => write!(f, "{duplicate}"),
+            Kind::Invalid(invalid) => write!(f, "{invalid}"),
+            Kind::Decode(decode) => write!(f, "{decode}"),
             Kind::Encode { message_type, .. } => {
                 write!(f, "a message of type `{message_type}` could not be written as JSON")
             }
@@ -159,7 +173,7 @@ impl fmt::Display for Error {
                 write!(f, "the progress recorded in `{stream}` cannot be read: {fault}")
             }
             Kind::Unavailable { doing, .. } => write!(f, "the store did not answer: {doing}"),
-            Kind::Rejected(rejection) => rejection.fmt(f),
+            Kind::Rejected(rejection) => write!(f, "{rejection}"),
             Kind::Failed { doing, .. } => f.write_str(doing),
         }
     }
@@ -246,8 +260,10 @@ mod tests {
     }
 
     #[test]
-    fn debug_tells_the_causes() {
+    fn the_causes_are_told_when_they_are_asked_for() {
         let error = Error::failed("opening `x`", "no such file");
         assert_eq!(format!("{error:?}"), "opening `x`\ncaused by: no such file");
+        assert_eq!(format!("{error:#}"), "opening `x`: no such file");
+        assert_eq!(format!("{error}"), "opening `x`");
     }
 }

@@ -196,10 +196,17 @@ fn global_position(place: usize) -> GlobalPosition {
 fn is_wanted(query: &CategoryQuery, message: &Recorded) -> bool {
     query.group().is_none_or(|group| group.holds(&message.stream_name))
         && query.correlation().is_none_or(|category| {
-            // Metadata that does not read names no correlation, as in the SQL of Message DB.
-            message.metadata().is_ok_and(|metadata| {
-                let stream = metadata.correlation_stream_name;
-                stream.is_some_and(|stream| stream.category_str() == category.as_str())
-            })
+            correlation_of(message).is_some_and(|stream| stream.category_str() == category.as_str())
         })
+}
+
+/// The correlation alone, whatever else the metadata holds: as a store that looks for it in SQL.
+fn correlation_of(message: &Recorded) -> Option<StreamName> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Correlation {
+        correlation_stream_name: Option<StreamName>,
+    }
+    let metadata: Correlation = serde_json::from_str(message.metadata_json.as_deref()?).ok()?;
+    metadata.correlation_stream_name
 }

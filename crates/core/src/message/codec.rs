@@ -49,14 +49,23 @@ fn at_path<M: Message>(json: &str) -> Option<(String, serde_json::Error)> {
     Some((track.path().to_string(), fault))
 }
 
-/// Refuses what is no data in every store: Postgres' jsonb cannot hold the character NUL.
+/// Refuses data that is no JSON object, or that not every store can hold.
 pub(super) fn check_data(message_type: &str, json: &str) -> Result<(), Invalid> {
+    if !json.trim_start().starts_with('{') {
+        let rule = "its data is not a JSON object";
+        return Err(Invalid::new("message", message_type, rule));
+    }
+    check_nul("data", message_type, json)
+}
+
+/// Refuses the character NUL, which Postgres' jsonb cannot hold.
+pub(super) fn check_nul(part: &str, message_type: &str, json: &str) -> Result<(), Invalid> {
     let is_escape = |(at, _): (usize, &str)| {
         let slashes = json.as_bytes().iter().take(at).rev().take_while(|byte| **byte == b'\\');
         slashes.count() % 2 == 0
     };
     if json.match_indices("\\u0000").any(is_escape) {
-        let rule = "its data holds the character NUL (\\u0000), which Postgres cannot store";
+        let rule = format!("its {part} holds the character NUL (\\u0000), as not every store can");
         return Err(Invalid::new("message", message_type, rule));
     }
     Ok(())
@@ -66,12 +75,20 @@ pub(super) fn check_data(message_type: &str, json: &str) -> Result<(), Invalid> 
 /// space, and `1e16` as `10000000000000000`, as Postgres does. Numbers are compared digit by digit,
 /// however many there are.
 pub(super) fn same_json(one: &str, other: &str) -> bool {
+    is_same(one, other, MAX_DEPTH)
+}
+
+/// As deep as `serde_json` reads; what is nested deeper no message can be read from.
+const MAX_DEPTH: u8 = 128;
+
+fn is_same(one: &str, other: &str, depth: u8) -> bool {
     if one == other {
         return true;
     }
+    let Some(depth) = depth.checked_sub(1) else { return false };
     match (one.trim_start().as_bytes().first(), other.trim_start().as_bytes().first()) {
-        (Some(b'{'), Some(b'{')) => same_object(one, other).unwrap_or(false),
-        (Some(b'['), Some(b'[')) => same_array(one, other).unwrap_or(false),
+        (Some(b'{'), Some(b'{')) => same_object(one, other, depth).unwrap_or(false),
+        (Some(b'['), Some(b'[')) => same_array(one, other, depth).unwrap_or(false),
         (Some(b'"'), Some(b'"')) => {
             let text = serde_json::from_str::<String>;
             matches!((text(one), text(other)), (Ok(one), Ok(other)) if one == other)
@@ -83,20 +100,20 @@ pub(super) fn same_json(one: &str, other: &str) -> bool {
     }
 }
 
-fn same_object(one: &str, other: &str) -> serde_json::Result<bool> {
+fn same_object(one: &str, other: &str, depth: u8) -> serde_json::Result<bool> {
     let one: HashMap<String, &RawValue> = serde_json::from_str(one)?;
     let other: HashMap<String, &RawValue> = serde_json::from_str(other)?;
     let same = |(key, value): (&String, &&RawValue)| {
-        other.get(key).is_some_and(|theirs| same_json(value.get(), theirs.get()))
+        other.get(key).is_some_and(|theirs| is_same(value.get(), theirs.get(), depth))
     };
     Ok(one.len() == other.len() && one.iter().all(same))
 }
 
-fn same_array(one: &str, other: &str) -> serde_json::Result<bool> {
+fn same_array(one: &str, other: &str, depth: u8) -> serde_json::Result<bool> {
     let one: Vec<&RawValue> = serde_json::from_str(one)?;
     let other: Vec<&RawValue> = serde_json::from_str(other)?;
     let mut pairs = one.iter().zip(&other);
-    Ok(one.len() == other.len() && pairs.all(|(one, other)| same_json(one.get(), other.get())))
+    Ok(one.len() == other.len() && pairs.all(|(one, other)| is_same(one.get(), other.get(), depth)))
 }
 
 /// A number by its digits without zeros at either end, and where the point stands behind them.
@@ -163,6 +180,13 @@ mod tests {
         ] {
             assert!(!same_json(one, other), "{one} {other}");
         }
+    }
+
+    #[test]
+    fn json_that_is_nested_without_end_is_told_apart_and_not_followed() {
+        let deep = |space: &str| format!("{}{space}{}", "[".repeat(9_000), "]".repeat(9_000));
+        assert!(same_json(&deep(""), &deep("")));
+        assert!(!same_json(&deep(""), &deep(" ")));
     }
 
     #[test]

@@ -113,7 +113,7 @@ pub trait Encode {
     ///
     /// # Errors
     ///
-    /// When the data cannot be written as JSON, or holds a NUL.
+    /// When the data cannot be written as a JSON object, or holds a NUL.
     fn encode(&self, id: Uuid) -> Result<NewMessage, Error>;
 }
 
@@ -160,7 +160,7 @@ impl NewMessage {
     ///
     /// # Errors
     ///
-    /// When the type is empty, or the type or the data holds a NUL.
+    /// When the type is empty, the data is no JSON object, or one of them holds a NUL.
     pub fn new(
         id: Uuid,
         message_type: impl Into<Cow<'static, str>>,
@@ -221,6 +221,14 @@ impl NewMessage {
     /// The metadata as it is stored: nothing when it is empty.
     pub fn stored_metadata(&self) -> Option<String> {
         self.metadata.to_json()
+    }
+
+    /// Refuses metadata that not every store can hold.
+    pub(crate) fn check_metadata(&self) -> Result<(), Invalid> {
+        match self.stored_metadata() {
+            Some(json) => codec::check_nul("metadata", &self.message_type, &json),
+            None => Ok(()),
+        }
     }
 
     /// Reads the message as one of a set before it is written to a stream: so that what a

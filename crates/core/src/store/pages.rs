@@ -11,17 +11,17 @@ use crate::{GlobalPosition, Position, StreamName};
 ///
 /// A page that is not full is the last: what is written later is not waited for. The stream ends
 /// after the first error.
-pub fn stream_messages<'a, S: ReadStore + ?Sized>(
-    store: &'a S,
-    stream: &'a StreamName,
+pub fn stream_messages<S: ReadStore + ?Sized>(
+    store: &S,
+    stream: StreamName,
     from: Position,
     batch: BatchSize,
-) -> impl Stream<Item = Result<Recorded, Error>> + Send + 'a {
-    stream::try_unfold(Some(from), move |from| async move {
+) -> impl Stream<Item = Result<Recorded, Error>> + Send {
+    stream::try_unfold((stream, Some(from)), move |(stream, from)| async move {
         let Some(from) = from else { return Ok(None) };
-        let page = store.read_stream(stream, from, batch).await?;
+        let page = store.read_stream(&stream, from, batch).await?;
         let next = next_page(&page, batch).map(|last| last.position.next());
-        Ok::<_, Error>(Some((stream::iter(page).map(Ok), next)))
+        Ok::<_, Error>(Some((stream::iter(page).map(Ok), (stream, next))))
     })
     .try_flatten()
 }
@@ -30,17 +30,17 @@ pub fn stream_messages<'a, S: ReadStore + ?Sized>(
 ///
 /// A page that is not full is the last: what is written later is not waited for. The stream ends
 /// after the first error.
-pub fn category_messages<'a, S: ReadStore + ?Sized>(
-    store: &'a S,
-    query: &'a CategoryQuery,
+pub fn category_messages<S: ReadStore + ?Sized>(
+    store: &S,
+    query: CategoryQuery,
     from: GlobalPosition,
     batch: BatchSize,
-) -> impl Stream<Item = Result<Recorded, Error>> + Send + 'a {
-    stream::try_unfold(Some(from), move |from| async move {
+) -> impl Stream<Item = Result<Recorded, Error>> + Send {
+    stream::try_unfold((query, Some(from)), move |(query, from)| async move {
         let Some(from) = from else { return Ok(None) };
-        let page = store.read_category(query, from, batch).await?;
+        let page = store.read_category(&query, from, batch).await?;
         let next = next_page(&page, batch).map(|last| last.global_position.next());
-        Ok::<_, Error>(Some((stream::iter(page).map(Ok), next)))
+        Ok::<_, Error>(Some((stream::iter(page).map(Ok), (query, next))))
     })
     .try_flatten()
 }

@@ -174,6 +174,9 @@ impl fmt::Display for SubscriberId {
 ///     ProgressStream::of_category(&"account".parse()?, &teller, Some(ConsumerGroup::new(1, 4)?));
 /// assert_eq!(of_member.stream().as_str(), "account:position-teller+1of4");
 ///
+/// let filtered = of_category.correlated_with(&"transfer".parse()?);
+/// assert_eq!(filtered.stream().as_str(), "account:command+position-teller+correlation:transfer");
+///
 /// let of_stream = ProgressStream::of_stream(&"account-123".parse()?, &teller)?;
 /// assert_eq!(of_stream.stream().as_str(), "account:streamPosition-teller+123");
 /// # Ok::<(), evenfold_core::error::Invalid>(())
@@ -198,6 +201,14 @@ impl ProgressStream {
         };
         let stream = category.typed("position").stream(&EntityId::stored(&id));
         Self { stream, unit: Unit::GlobalPosition }
+    }
+
+    /// The same for a subscriber that reads only what is correlated with a category: what another
+    /// filter let through says nothing of this one.
+    #[must_use]
+    pub fn correlated_with(self, category: &Category) -> Self {
+        let stream = StreamName::stored(format!("{}+correlation:{category}", self.stream));
+        Self { stream, ..self }
     }
 
     /// Of a subscriber of one stream.

@@ -170,6 +170,18 @@ impl CategoryQuery {
     }
 }
 
+impl From<Category> for CategoryQuery {
+    fn from(category: Category) -> Self {
+        Self::new(category)
+    }
+}
+
+impl From<&Self> for CategoryQuery {
+    fn from(query: &Self) -> Self {
+        query.clone()
+    }
+}
+
 /// One member of a group that shares a category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConsumerGroup {

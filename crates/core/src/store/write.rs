@@ -25,8 +25,8 @@ use crate::{ExpectedVersion, Position, StreamName};
 /// - *One writer at a time.* Of writers who expect the same version of a stream, one succeeds.
 /// - *Commit order.* In one category, a message with a higher global position never becomes visible
 ///   before one with a lower.
-/// - *Refused at the edge.* An empty batch, and a batch that holds an id twice, are invalid before
-///   any I/O.
+/// - *Refused at the edge.* An empty batch, a batch that holds an id twice, and one whose metadata
+///   holds the character NUL, are invalid before any I/O.
 ///
 /// # Examples
 ///
@@ -145,11 +145,12 @@ impl Written {
 ///
 /// # Errors
 ///
-/// When the batch is empty, or holds an id twice.
+/// When the batch is empty, holds an id twice, or a NUL in its metadata.
 pub fn check_batch(messages: &[NewMessage]) -> Result<(), Invalid> {
     if messages.is_empty() {
         return Err(Invalid::new("batch", "[]", "there is no message in it to write"));
     }
+    messages.iter().try_for_each(NewMessage::check_metadata)?;
     if messages.len() > 1 {
         let mut ids: Vec<_> = messages.iter().map(NewMessage::id).collect();
         ids.sort_unstable();

@@ -161,6 +161,11 @@ impl Machine {
         self.attempts
     }
 
+    /// Whether it is about to stop because something failed, and records its progress before that.
+    pub fn is_failing(&self) -> bool {
+        matches!(self.doing, Doing::Recording(Next::Stop(Stop::Failed)))
+    }
+
     /// Takes the answer to the last action, at a time counted from any fixed moment, and says what
     /// to do next. An answer that does not belong to the action stops the subscriber.
     pub fn next(&mut self, answer: Input, now: Duration) -> Action {

@@ -179,7 +179,8 @@ impl Subscriber {
         self
     }
 
-    /// Only messages of work that began in a stream of this category.
+    /// Only messages of work that began in a stream of this category. Its progress is recorded apart
+    /// from that of a subscriber of the same id that reads everything.
     pub fn correlated_with(mut self, category: impl TryInto<Category, Error: Into<Error>>) -> Self {
         self.correlation = Some(category.try_into().map_err(Into::into));
         self
@@ -286,18 +287,24 @@ impl Subscriber {
         };
         if let Some(stream) = self.stream.clone() {
             let stream = stream?;
-            let rule = "a subscriber of one stream takes no correlation and is in no group";
             if group.is_some() || self.correlation.is_some() {
-                return Err(Invalid::new("subscriber id", id, rule).into());
+                let rule = "its subscriber takes no correlation and is in no group";
+                return Err(Invalid::new("stream name", stream, rule).into());
             }
             let progress = ProgressStream::of_stream(&stream, id)?;
             return Ok((Source::Stream(stream), progress));
         }
         let category = Category::new(self.category())?;
-        let progress = ProgressStream::of_category(&category, id, group);
+        let mut progress = ProgressStream::of_category(&category, id, group);
+        if progress.stream().category_str() == category.as_str() {
+            let rule = "its subscriber would read its own progress";
+            return Err(Invalid::new("category", category, rule).into());
+        }
         let mut query = CategoryQuery::new(category);
         if let Some(correlation) = self.correlation.clone() {
-            query = query.correlated_with(correlation?);
+            let correlation = correlation?;
+            progress = progress.correlated_with(&correlation);
+            query = query.correlated_with(correlation);
         }
         if let Some(group) = group {
             query = query.for_member(group);

@@ -99,7 +99,8 @@ fn judge(error: HandlerError, recorded: &Recorded, handler: &str) -> Result<Answ
     Err(Fault::Failed(Error::failed(doing, error.into_inner())))
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("it panicked: {}", text.unwrap_or("without a text"))

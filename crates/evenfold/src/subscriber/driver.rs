@@ -4,15 +4,17 @@
 //! answer. What a fault looks like to an application is `report.rs`.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 
 use evenfold_core::message::{Converters, Recorded};
 use evenfold_core::store::{CategoryQuery, ProgressStream, SubscriberId};
 use evenfold_core::subscriber::{Action, Input, Machine, Options, Stop, Why};
+use futures::FutureExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::builder::Report;
-use super::dispatch::{Answer, Dispatch, Fault};
+use super::dispatch::{Answer, Dispatch, Fault, panic_text};
 use super::report::{Failure, Polled, StopReason, Stopped};
 use crate::telemetry;
 use crate::{Error, GlobalPosition, Position, Store, StreamName};
@@ -151,6 +153,15 @@ impl Poller {
         self.id.as_str()
     }
 
+    pub(crate) fn shares_progress_with(&self, other: &Self) -> bool {
+        self.progress == other.progress && self.store.is_same_as(&other.store)
+    }
+
+    /// Where it keeps its progress.
+    pub(crate) fn progress(&self) -> &ProgressStream {
+        &self.progress
+    }
+
     pub(crate) fn reads(&self) -> &str {
         match &self.source {
             Source::Category(query) => query.category().as_str(),
@@ -158,7 +169,19 @@ impl Poller {
         }
     }
 
+    /// A panic of a converter or of who is told of a failure ends the subscriber as a failure does;
+    /// that of a handler is a failure of its message and does not get here.
     async fn go(&mut self, until: Until) -> Result<Polled, Error> {
+        let gone = AssertUnwindSafe(self.go_on(until)).catch_unwind().await;
+        gone.unwrap_or_else(|panic| {
+            let doing = format!("running subscriber `{}`", self.id);
+            self.fault = Some(Error::failed(doing, panic_text(&*panic)));
+            self.action = Action::Stop(Stop::Failed);
+            Err(self.why_stopped())
+        })
+    }
+
+    async fn go_on(&mut self, until: Until) -> Result<Polled, Error> {
         self.polled = Polled::default();
         // Where the last call paused is where this one goes on.
         if until != Until::Stopped && matches!(self.action, Action::Wait(..)) {
@@ -220,14 +243,18 @@ impl Poller {
             }
             Action::Record(place) => {
                 let id = self.store.ids().next();
-                let fault = self.fault.take();
+                let before = self.fault.take();
+                let is_failing = self.machine.is_failing();
                 let recorded = self.store.messages().record_progress(&self.progress, place, id);
                 let answer = match recorded.await {
                     Ok(()) => Input::Done,
                     Err(error) => self.store_failed(error),
                 };
-                // The message that failed before is why it stops, if it does.
-                self.fault = fault.or(self.fault.take());
+                // What failed before is why it stops, if it does; a record that fails is the reason
+                // only by itself.
+                if is_failing || self.fault.is_none() {
+                    self.fault = before;
+                }
                 answer
             }
             Action::Wait(delay, _) => {
@@ -276,10 +303,10 @@ impl Poller {
             Ok(Dispatched { rejected, .. }) => {
                 self.fault = None;
                 self.polled.handled += 1;
-                if let Some(rejection) = rejected {
-                    self.polled.rejected += 1;
-                    telemetry::rejected(&self.id, recorded, &rejection);
-                    let failure = self.failure(Some(recorded), &rejection);
+                self.polled.rejected += u64::from(!rejected.is_empty());
+                for rejection in &rejected {
+                    telemetry::rejected(&self.id, recorded, rejection);
+                    let failure = self.failure(Some(recorded), rejection);
                     self.duties.on_rejection.iter().for_each(|report| report(&failure));
                 }
                 return Input::Done;
@@ -316,7 +343,7 @@ impl Poller {
 /// What became of a message that did not fail.
 struct Dispatched {
     wanted: bool,
-    rejected: Option<Error>,
+    rejected: Vec<Error>,
 }
 
 impl Duties {
@@ -330,12 +357,12 @@ impl Duties {
         let converted = self.converters.convert(recorded).map_err(Fault::Hopeless)?;
         let recorded = converted.as_ref().unwrap_or(recorded);
         let mut context = store.messages().context().await.map_err(Fault::of_store)?;
-        let mut dispatched = Dispatched { wanted: false, rejected: None };
+        let mut dispatched = Dispatched { wanted: false, rejected: Vec::new() };
         for handler in &self.handlers {
             match handler.dispatch(recorded, id.as_str(), &mut context).await? {
                 Answer::Unwanted => continue,
                 Answer::Handled => {}
-                Answer::Rejected(error) => dispatched.rejected = Some(error),
+                Answer::Rejected(error) => dispatched.rejected.push(error),
             }
             dispatched.wanted = true;
         }

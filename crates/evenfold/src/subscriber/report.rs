@@ -9,7 +9,7 @@ use crate::Error;
 /// What a subscriber did in one go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Polled {
-    /// Messages that a handler handled, the rejected ones among them.
+    /// Messages that a handler handled, the rejected ones and those it skips by name among them.
     pub handled: u64,
     /// Messages whose handling ended in a rejection.
     pub rejected: u64,
@@ -76,6 +76,10 @@ pub enum StopReason {
 }
 
 impl Stopped {
+    pub(crate) fn abandoned(subscriber: String) -> Self {
+        Self { subscriber, reason: StopReason::Abandoned, polled: Polled::default() }
+    }
+
     /// What failed, if that is why it stopped.
     pub fn error(&self) -> Option<&Error> {
         match &self.reason {
@@ -91,7 +95,7 @@ impl fmt::Display for Stopped {
         match &self.reason {
             StopReason::Requested => f.write_str("stopped as it was asked to"),
             StopReason::CaughtUp => f.write_str("has read everything there was"),
-            StopReason::Failed(error) => write!(f, "stopped: {error}"),
+            StopReason::Failed(error) => write!(f, "stopped: {error:#}"),
             StopReason::Abandoned => f.write_str("was abandoned in the middle of a message"),
         }
     }

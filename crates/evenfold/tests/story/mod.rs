@@ -1,5 +1,6 @@
 //! The account that the tests of the engines tell their story with.
 #![allow(
+    clippy::unwrap_used,
     dead_code,
     unreachable_pub,
     missing_docs,

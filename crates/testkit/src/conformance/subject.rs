@@ -144,7 +144,7 @@ pub(super) async fn paged_stream(
     stream: &StreamName,
     page: i64,
 ) -> Result<Vec<Recorded>, Error> {
-    evenfold_core::store::stream_messages(store, stream, Position::START, limit(page)?)
+    evenfold_core::store::stream_messages(store, stream.clone(), Position::START, limit(page)?)
         .take(ENDLESS)
         .try_collect()
         .await
@@ -156,10 +156,15 @@ pub(super) async fn paged_category(
     query: &CategoryQuery,
     page: i64,
 ) -> Result<Vec<Recorded>, Error> {
-    evenfold_core::store::category_messages(store, query, GlobalPosition::START, limit(page)?)
-        .take(ENDLESS)
-        .try_collect()
-        .await
+    evenfold_core::store::category_messages(
+        store,
+        query.clone(),
+        GlobalPosition::START,
+        limit(page)?,
+    )
+    .take(ENDLESS)
+    .try_collect()
+    .await
 }
 
 /// The numbers of the positions, in order.
