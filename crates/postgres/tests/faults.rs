@@ -1,4 +1,252 @@
-//! .
+//! Connections that break under a write, writers that meet without Message DB's lock, futures that
+//! are dropped: every answer is an honest one.
+//!
+//! The laws of a store are in `conformance.rs`; databases that are none of ours in `database.rs`.
 
-#[test]
-fn nothing() {}
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use evenfold_core::message::NewMessage;
+use evenfold_core::store::{BatchSize, ReadStore, WriteStore, Written};
+use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
+use evenfold_postgres::Postgres;
+use evenfold_postgres::testing::TestDatabase;
+use futures::future::BoxFuture;
+use futures::poll;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, PgConnection};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::task::JoinHandle;
+
+use common::{MESSAGE_DB, Result, execute, messages, raw};
+
+type Outcome = std::result::Result<Written, Error>;
+
+fn writing(
+    store: &Postgres,
+    stream: &StreamName,
+    messages: Vec<NewMessage>,
+    expected: ExpectedVersion,
+) -> JoinHandle<Outcome> {
+    let (store, stream) = (store.clone(), stream.clone());
+    tokio::spawn(async move { store.write(&stream, &messages, expected).await })
+}
+
+/// The process of the server that waits for a lock in this database.
+async fn waiting(connection: &mut PgConnection) -> Result<i32> {
+    loop {
+        let waiting: Option<i32> = sqlx::query_scalar(
+            "SELECT pid FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        if let Some(pid) = waiting {
+            return Ok(pid);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backend_terminated_in_mid_write_leaves_the_outcome_to_the_same_call() -> Result {
+    let database = TestDatabase::from_template(MESSAGE_DB).await?;
+    let store = Postgres::connect(&database.url()).await?;
+    let stream = StreamName::new("account-1")?;
+    let mut other = raw(&database.url()).await?;
+    let mut killer = raw(&database.url()).await?;
+    for batch in [messages(0..1)?, messages(1..4)?] {
+        let transaction = {
+            let mut transaction = other.begin().await?;
+            execute(&mut transaction, "SELECT acquire_lock('account-2')").await?;
+            transaction
+        };
+        let written = writing(&store, &stream, batch.clone(), ExpectedVersion::Any);
+        let pid = waiting(&mut killer).await?;
+        sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&mut killer).await?;
+        let lost = written.await?.unwrap_err();
+        assert!(lost.is_unavailable(), "{lost:?}");
+        transaction.rollback().await?;
+
+        let again = store.write(&stream, &batch, ExpectedVersion::Any).await?;
+        assert!(!again.is_repetition());
+    }
+    assert_eq!(store.stream_version(&stream).await?, Some(Position::new(3)?));
+    Ok(())
+}
+
+/// Stands between a store and the server. Once told to, it swallows the next answer, which the server
+/// has given by then, and hangs up.
+struct Wire {
+    url: String,
+    swallow: Arc<AtomicBool>,
+}
+
+impl Wire {
+    async fn to(url: &str) -> Result<Self> {
+        let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
+        let folder = parameters.strip_prefix("host=").ok_or("the server is not at a socket")?;
+        let socket = format!("{folder}/.s.PGSQL.5432");
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let swallow = Arc::new(AtomicBool::new(false));
+        let told = swallow.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if let Ok(server) = UnixStream::connect(&socket).await {
+                    tokio::spawn(Self::join(client, server, told.clone()));
+                }
+            }
+        });
+        let place = place.replace("@localhost/", &format!("@127.0.0.1:{port}/"));
+        Ok(Self { url: format!("{place}?sslmode=disable"), swallow })
+    }
+
+    async fn join(client: TcpStream, server: UnixStream, swallow: Arc<AtomicBool>) {
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        let asked = tokio::spawn(Self::pass(from_client, to_server, None));
+        Self::pass(from_server, to_client, Some(swallow)).await;
+        asked.abort();
+    }
+
+    async fn pass(
+        mut from: impl AsyncRead + Unpin,
+        mut to: impl AsyncWrite + Unpin,
+        swallow: Option<Arc<AtomicBool>>,
+    ) {
+        let mut bytes = vec![0; 65_536];
+        while let Ok(count @ 1..) = from.read(&mut bytes).await {
+            if swallow.as_ref().is_some_and(|told| told.swap(false, Ordering::SeqCst))
+                || to.write_all(&bytes[..count]).await.is_err()
+            {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_whose_answer_is_lost_is_found_by_its_id() -> Result {
+    let database = TestDatabase::from_template(MESSAGE_DB).await?;
+    let wire = Wire::to(&database.url()).await?;
+    let store = Postgres::connect(&wire.url).await?;
+    let stream = StreamName::new("account-1")?;
+    // The statements are prepared, so that the next answer is the one that tells of the write.
+    store.write(&stream, &messages(0..1)?, ExpectedVersion::Any).await?;
+    store.write(&stream, &messages(1..3)?, ExpectedVersion::Any).await?;
+    for (batch, last) in [(messages(3..4)?, 3), (messages(4..7)?, 6)] {
+        wire.swallow.store(true, Ordering::SeqCst);
+        let written = store.write(&stream, &batch, ExpectedVersion::Any).await?;
+        assert_eq!(written, Written::before(Position::new(last)?));
+        assert!(!wire.swallow.load(Ordering::SeqCst));
+    }
+    assert_eq!(store.stream_version(&stream).await?, Some(Position::new(6)?));
+    Ok(())
+}
+
+/// In these levels a writer who waited for the lock does not see what was written meanwhile: the
+/// unique index refuses, or the server does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conflict_behind_an_old_snapshot_is_the_same_conflict() -> Result {
+    let database = TestDatabase::from_template(MESSAGE_DB).await?;
+    let mut watcher = raw(&database.url()).await?;
+    let mut other = raw(&database.url()).await?;
+    let mut id: u128 = 0;
+    for level in ["repeatable read", "serializable"] {
+        let pool = PgPoolOptions::new().max_connections(2).after_connect(move |connection, _| {
+            Box::pin(async move {
+                let set = format!(
+                    "SET search_path = message_store, public; \
+                     SET default_transaction_isolation = '{level}'"
+                );
+                sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(connection).await?;
+                Ok(())
+            })
+        });
+        let store = Postgres::from_pool(pool.connect(&database.url()).await?).await?;
+        for (count, expected) in [
+            (1, ExpectedVersion::NoStream),
+            (3, ExpectedVersion::NoStream),
+            (1, ExpectedVersion::Any),
+            (3, ExpectedVersion::Any),
+        ] {
+            id += 10;
+            let stream = StreamName::new(format!("account-{id}"))?;
+            let mut transaction = other.begin().await?;
+            let write = format!(
+                "SELECT write_message(gen_random_uuid()::varchar, '{stream}', 'Opened', '{{}}')"
+            );
+            execute(&mut transaction, &write).await?;
+            let written = writing(&store, &stream, messages(id..id + count)?, expected);
+            waiting(&mut watcher).await?;
+            transaction.commit().await?;
+
+            let written = written.await?;
+            if expected == ExpectedVersion::Any {
+                let last = i64::try_from(count)?;
+                assert_eq!(written?, Written::now(Position::new(last)?), "{level}");
+            } else {
+                let refused = written.unwrap_err();
+                let conflict = refused.conflict().unwrap_or_else(|| panic!("{refused:?}"));
+                assert_eq!(conflict.actual(), Some(Position::START), "{level}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Drops a future at another point each time: some never began, some are done.
+async fn poll_some<T>(mut future: BoxFuture<'_, T>, times: u128) {
+    for _ in 0..times {
+        if poll!(&mut future).is_ready() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The messages of a round: few, several, or more than fit into the driver's buffer.
+fn batch_of(round: u128) -> Result<Vec<NewMessage>> {
+    let count = match round % 3 {
+        0 => 1,
+        1 => 7,
+        _ => 70,
+    };
+    messages(round * 100..round * 100 + count)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_write_lands_whole_or_not_at_all_and_leaves_the_store_healthy() -> Result {
+    let database = TestDatabase::from_template(MESSAGE_DB).await?;
+    let options = Postgres::options().connections(2)?;
+    let store = options.connect(&database.url()).await?;
+    let stream = StreamName::new("account-1")?;
+    for round in 0_u128..100 {
+        let batch = batch_of(round)?;
+        poll_some(store.write(&stream, &batch, ExpectedVersion::Any), round % 11).await;
+        drop(store.read_stream(&stream, Position::START, BatchSize::DEFAULT));
+    }
+    // Closing waits for what the server was asked.
+    store.close().await;
+
+    let store = options.connect(&database.url()).await?;
+    let written = store.read_stream(&stream, Position::START, BatchSize::new(100_000)?).await?;
+    assert!(written.iter().zip(0..).all(|(message, position)| message.position.get() == position));
+    for round in 0_u128..100 {
+        let count = batch_of(round)?.len();
+        let of_round = written.iter().filter(|m| m.id.as_u128() / 100 == round).count();
+        assert!(of_round == 0 || of_round == count, "{of_round} of {count} in round {round}");
+    }
+    // A caller who lost the answer asks again with the same ids, and then all of it is there.
+    let mut total = 0;
+    for round in 0_u128..100 {
+        let batch = batch_of(round)?;
+        total += i64::try_from(batch.len())?;
+        store.write(&stream, &batch, ExpectedVersion::Any).await?;
+    }
+    assert_eq!(store.stream_version(&stream).await?, Some(Position::new(total - 1)?));
+    Ok(())
+}

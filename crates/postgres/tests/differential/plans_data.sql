@@ -30,4 +30,3 @@ FROM (
     FROM generate_series(1, 100000) AS n
 ) AS numbered
 ORDER BY n;
-ANALYZE message_store.messages;
