@@ -103,8 +103,18 @@ async fn a_missing_grant_is_named() -> Result {
 
 #[tokio::test]
 async fn a_database_that_is_not_utf8_is_refused() -> Result {
-    let database = TestDatabase::from_template("template0\" ENCODING \"SQL_ASCII").await?;
-    assert!(matches!(fault(&database.url()).await, Fault::Encoding { .. }));
+    let database = TestDatabase::from_template("template0").await?;
+    let mut owner = raw(&database.url()).await?;
+    let name: String =
+        sqlx::query_scalar("SELECT current_database()::text").fetch_one(&mut owner).await?;
+    let other = database.url().replace(&name, &format!("{name}_ascii"));
+    let create = format!(
+        "CREATE DATABASE {name}_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'"
+    );
+    execute(&mut owner, &create).await?;
+    let fault = fault(&other).await;
+    execute(&mut owner, &format!("DROP DATABASE {name}_ascii WITH (FORCE)")).await?;
+    assert!(matches!(fault, Fault::Encoding { .. }), "{fault}");
     Ok(())
 }
 

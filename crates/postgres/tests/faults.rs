@@ -17,11 +17,11 @@ use futures::future::BoxFuture;
 use futures::poll;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 
-use common::{MESSAGE_DB, Result, execute, messages, raw};
+use common::{MESSAGE_DB, Result, execute, message, messages, raw};
 
 type Outcome = std::result::Result<Written, Error>;
 
@@ -77,12 +77,13 @@ async fn a_backend_terminated_in_mid_write_leaves_the_outcome_to_the_same_call()
     Ok(())
 }
 
-/// Stands between a store and the server. Once told to, it swallows the next answer, which the server
-/// has given by then, and hangs up.
+/// Stands between a store and the server. Where it hears the word that is to be lost, it swallows the
+/// answer, which the server has given by then, and hangs up.
 struct Wire {
     url: String,
-    swallow: Arc<AtomicBool>,
 }
+
+const LOST: &str = r#"{"word":"lost"}"#;
 
 impl Wire {
     async fn to(url: &str) -> Result<Self> {
@@ -91,40 +92,40 @@ impl Wire {
         let socket = format!("{folder}/.s.PGSQL.5432");
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
-        let swallow = Arc::new(AtomicBool::new(false));
-        let told = swallow.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if let Ok(server) = UnixStream::connect(&socket).await {
-                    tokio::spawn(Self::join(client, server, told.clone()));
+                    tokio::spawn(Self::join(client, server));
                 }
             }
         });
         let place = place.replace("@localhost/", &format!("@127.0.0.1:{port}/"));
-        Ok(Self { url: format!("{place}?sslmode=disable"), swallow })
+        Ok(Self { url: format!("{place}?sslmode=disable") })
     }
 
-    async fn join(client: TcpStream, server: UnixStream, swallow: Arc<AtomicBool>) {
-        let (from_client, to_client) = client.into_split();
-        let (from_server, to_server) = server.into_split();
-        let asked = tokio::spawn(Self::pass(from_client, to_server, None));
-        Self::pass(from_server, to_client, Some(swallow)).await;
-        asked.abort();
-    }
-
-    async fn pass(
-        mut from: impl AsyncRead + Unpin,
-        mut to: impl AsyncWrite + Unpin,
-        swallow: Option<Arc<AtomicBool>>,
-    ) {
+    async fn join(client: TcpStream, server: UnixStream) {
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_server, mut to_server) = server.into_split();
+        let heard = Arc::new(AtomicBool::new(false));
+        let hears = heard.clone();
+        let asked = tokio::spawn(async move {
+            let mut bytes = vec![0; 65_536];
+            while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
+                if String::from_utf8_lossy(&bytes[..count]).contains("lost") {
+                    hears.store(true, Ordering::SeqCst);
+                }
+                if to_server.write_all(&bytes[..count]).await.is_err() {
+                    break;
+                }
+            }
+        });
         let mut bytes = vec![0; 65_536];
-        while let Ok(count @ 1..) = from.read(&mut bytes).await {
-            if swallow.as_ref().is_some_and(|told| told.swap(false, Ordering::SeqCst))
-                || to.write_all(&bytes[..count]).await.is_err()
-            {
+        while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
+            if heard.load(Ordering::SeqCst) || to_client.write_all(&bytes[..count]).await.is_err() {
                 break;
             }
         }
+        asked.abort();
     }
 }
 
@@ -132,18 +133,16 @@ impl Wire {
 async fn a_write_whose_answer_is_lost_is_found_by_its_id() -> Result {
     let database = TestDatabase::from_template(MESSAGE_DB).await?;
     let wire = Wire::to(&database.url()).await?;
-    let store = Postgres::connect(&wire.url).await?;
+    // With one connection, on which the statements are prepared: the next answer tells of the write.
+    let store = Postgres::options().connections(1)?.connect(&wire.url).await?;
     let stream = StreamName::new("account-1")?;
-    // The statements are prepared, so that the next answer is the one that tells of the write.
-    store.write(&stream, &messages(0..1)?, ExpectedVersion::Any).await?;
-    store.write(&stream, &messages(1..3)?, ExpectedVersion::Any).await?;
-    for (batch, last) in [(messages(3..4)?, 3), (messages(4..7)?, 6)] {
-        wire.swallow.store(true, Ordering::SeqCst);
-        let written = store.write(&stream, &batch, ExpectedVersion::Any).await?;
-        assert_eq!(written, Written::before(Position::new(last)?));
-        assert!(!wire.swallow.load(Ordering::SeqCst));
+    for (id, count) in [(0, 1), (10, 3)] {
+        store.write(&stream, &messages(id..id + count)?, ExpectedVersion::Any).await?;
+        let lost: Result<Vec<_>> = (id + 5..id + 5 + count).map(|id| message(id, LOST)).collect();
+        let written = store.write(&stream, &lost?, ExpectedVersion::Any).await?;
+        assert!(written.is_repetition(), "the answer was not lost");
     }
-    assert_eq!(store.stream_version(&stream).await?, Some(Position::new(6)?));
+    assert_eq!(store.stream_version(&stream).await?, Some(Position::new(7)?));
     Ok(())
 }
 

@@ -67,7 +67,7 @@ CREATE FUNCTION plans.work() RETURNS TABLE (relation text, entries bigint) LANGU
         AND (c.relkind = 'i' OR c.relname = 'messages')
 $$;
 
-CREATE FUNCTION plans.check(stage text, times integer) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION plans.measure(stage text, times integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     _mode text;
     _read plans.reads;
@@ -92,7 +92,7 @@ BEGIN
             FROM jsonb_each_text(_after)
             WHERE key <> _read.index_name AND value::bigint > (_before ->> key)::bigint;
             INSERT INTO plans.checks VALUES (
-                check.stage, _mode, _read.call, _read.index_name, _read.most, _entries, _others,
+                measure.stage, _mode, _read.call, _read.index_name, _read.most, _entries, _others,
                 _entries <= _read.most AND _others IS NULL
             );
         END LOOP;

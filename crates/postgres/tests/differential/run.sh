@@ -62,3 +62,10 @@ BEGIN
 END
 $$;
 SQL
+
+# What each read of ours touches.
+sql -d postgres -c 'DROP DATABASE IF EXISTS differential_plans' -c 'CREATE DATABASE differential_plans' 2>>"$work/notices"
+for file in "$root"/migrations/postgres/*.sql; do
+    sql -d differential_plans -1 -f "$file"
+done
+PGOPTIONS='-c client_min_messages=warning' sql -d differential_plans -f "$here/plans_run.sql"
