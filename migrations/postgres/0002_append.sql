@@ -219,7 +219,8 @@ BEGIN
             NULL; -- an item is at fault, and is found below
     END;
 
-    FOR item IN 1 .. _items LOOP
+    FOR _i IN 1 .. _items LOOP
+        item := _i;
         last_position := NULL;
         error_state := NULL;
         error_message := NULL;
@@ -227,12 +228,12 @@ BEGIN
         actual_version := NULL;
         BEGIN
             last_position := message_store.append_messages(
-                append_items.stream_names[item],
-                append_items.ids[_first + 1 : _first + append_items.sizes[item]],
-                append_items.types[_first + 1 : _first + append_items.sizes[item]],
-                append_items.data[_first + 1 : _first + append_items.sizes[item]],
-                append_items.metadata[_first + 1 : _first + append_items.sizes[item]],
-                append_items.expected_versions[item]
+                append_items.stream_names[_i],
+                append_items.ids[_first + 1 : _first + append_items.sizes[_i]],
+                append_items.types[_first + 1 : _first + append_items.sizes[_i]],
+                append_items.data[_first + 1 : _first + append_items.sizes[_i]],
+                append_items.metadata[_first + 1 : _first + append_items.sizes[_i]],
+                append_items.expected_versions[_i]
             );
         EXCEPTION
             WHEN raise_exception OR integrity_constraint_violation OR data_exception
@@ -246,10 +247,10 @@ BEGIN
                 IF error_state = 'P0001' THEN
                     SELECT coalesce(max(m.position), -1) INTO actual_version
                     FROM message_store.messages AS m
-                    WHERE m.stream_name = append_items.stream_names[item];
+                    WHERE m.stream_name = append_items.stream_names[_i];
                 END IF;
         END;
-        _first := _first + append_items.sizes[item];
+        _first := _first + append_items.sizes[_i];
         RETURN NEXT;
     END LOOP;
 END

@@ -36,7 +36,8 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
         return refused.into();
     }
     if code.as_deref() == Some(code::READ_ONLY) {
-        let doing = format!("{doing}: the server only reads, as a standby does; connect to the primary");
+        let doing =
+            format!("{doing}: the server only reads, as a standby does; connect to the primary");
         return Error::unavailable(doing, error);
     }
     if is_lost(&error) || code.as_deref().is_some_and(is_passing) || is_out_of_turn(&error) {
@@ -96,7 +97,11 @@ fn is_passing(code: &str) -> bool {
     };
     matches!(
         code,
-        DEADLOCK | LOCK_NOT_AVAILABLE | QUERY_CANCELED | SERIALIZATION_FAILURE | TOO_MANY_CONNECTIONS
+        DEADLOCK
+            | LOCK_NOT_AVAILABLE
+            | QUERY_CANCELED
+            | SERIALIZATION_FAILURE
+            | TOO_MANY_CONNECTIONS
     )
 }
 
@@ -114,7 +119,9 @@ pub(crate) enum Refusal {
 pub(crate) fn refusal(error: &sqlx::Error) -> Option<Refusal> {
     let database = error.as_database_error()?;
     match (&*database.code()?, database.constraint()) {
-        (code::RAISED, _) if database.message().starts_with(WRONG_VERSION) => Some(Refusal::Version),
+        (code::RAISED, _) if database.message().starts_with(WRONG_VERSION) => {
+            Some(Refusal::Version)
+        }
         (code::UNIQUE_VIOLATION, Some("messages_id")) => Some(Refusal::Id),
         (code::UNIQUE_VIOLATION, Some("messages_stream")) | (code::SERIALIZATION_FAILURE, _) => {
             Some(Refusal::Position)

@@ -127,10 +127,9 @@ async fn inspect(connection: &mut PgConnection) -> Result<Result<Schema, Fault>,
             return Ok(Err(Fault::MissingGrant { user, missing }));
         }
     }
-    let version =
-        query_scalar!(r#"SELECT message_store.message_store_version() AS "version!""#)
-            .fetch_one(connection)
-            .await?;
+    let version = query_scalar!(r#"SELECT message_store.message_store_version() AS "version!""#)
+        .fetch_one(connection)
+        .await?;
     if !supported(&version) {
         return Ok(Err(Fault::UnsupportedVersion { version }));
     }

@@ -105,7 +105,7 @@ impl Postgres {
 
     /// Opens the store in the database of an application's own pool.
     ///
-    /// Message DB needs connections whose search_path leads to its schema, and this checks that
+    /// Message DB needs connections whose `search_path` leads to its schema, and this checks that
     /// they do; our own schema needs none. Set `test_before_acquire(false)` on the pool: otherwise
     /// each call costs a round trip more.
     ///

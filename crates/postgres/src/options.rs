@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use evenfold_core::Error;
 use evenfold_core::error::Invalid;
-use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
 
 use crate::{Postgres, install};
 
@@ -116,16 +116,17 @@ impl Options {
             .max_connections(self.connections)
             // It would cost a round trip for each call; a connection in use is known to be there.
             .test_before_acquire(false)
-            .before_acquire(|connection, of| {
-                Box::pin(async move {
-                    if of.idle_for > QUIET {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
+            .before_acquire(|connection, of| Box::pin(is_there(connection, of.idle_for)))
             .connect_lazy_with(connection)
     }
+}
+
+/// Asks a connection that was quiet for long, and so finds one that broke meanwhile.
+async fn is_there(connection: &mut PgConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
+    if idle_for > QUIET {
+        connection.ping().await?;
+    }
+    Ok(true)
 }
 
 impl Default for Options {

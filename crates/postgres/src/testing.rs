@@ -89,7 +89,8 @@ fn server() -> Result<String, Error> {
 fn with_database(url: &str, name: &str) -> String {
     let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
     let start = place.find("://").map_or(0, |at| at + 3);
-    let end = place.get(start..).and_then(|rest| rest.find('/')).map_or(place.len(), |at| start + at);
+    let end =
+        place.get(start..).and_then(|rest| rest.find('/')).map_or(place.len(), |at| start + at);
     format!("{}/{name}?{parameters}", place.get(..end).unwrap_or(place))
 }
 

@@ -29,7 +29,9 @@ async fn a_database_without_a_store_is_refused_or_gets_ours_when_that_is_asked_f
     let store = Postgres::options().install(true).connect(&database.url()).await?;
     assert!(store.schema().is_ours());
     assert_eq!(store.schema().version(), "1.3.0");
-    store.write(&StreamName::new("account-1")?, &messages(0..3)?, ExpectedVersion::NoStream).await?;
+    store
+        .write(&StreamName::new("account-1")?, &messages(0..3)?, ExpectedVersion::NoStream)
+        .await?;
 
     // Once more is nothing new, and needs no search_path.
     let pool = PgPool::connect(&database.url()).await?;
@@ -108,9 +110,8 @@ async fn a_database_that_is_not_utf8_is_refused() -> Result {
     let name: String =
         sqlx::query_scalar("SELECT current_database()::text").fetch_one(&mut owner).await?;
     let other = database.url().replace(&name, &format!("{name}_ascii"));
-    let create = format!(
-        "CREATE DATABASE {name}_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'"
-    );
+    let create =
+        format!("CREATE DATABASE {name}_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'");
     execute(&mut owner, &create).await?;
     let fault = fault(&other).await;
     execute(&mut owner, &format!("DROP DATABASE {name}_ascii WITH (FORCE)")).await?;
@@ -132,7 +133,8 @@ async fn what_postgres_cannot_keep_is_refused_with_what_to_do() -> Result {
     ] {
         // The JSON reader of the message type itself does not go as deep.
         let Ok(refused) = message(0, data) else { continue };
-        let alone = store.write(&stream, std::slice::from_ref(&refused), ExpectedVersion::Any).await;
+        let alone =
+            store.write(&stream, std::slice::from_ref(&refused), ExpectedVersion::Any).await;
         let batch = [messages(1..2)?, vec![refused]].concat();
         let in_batch = store.write(&stream, &batch, ExpectedVersion::Any).await;
         for refused in [alone, in_batch] {

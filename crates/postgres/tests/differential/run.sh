@@ -69,3 +69,23 @@ for file in "$root"/migrations/postgres/*.sql; do
     sql -d differential_plans -1 -f "$file"
 done
 PGOPTIONS='-c client_min_messages=warning' sql -d differential_plans -f "$here/plans_run.sql"
+
+# Our own functions, on our schema and on a genuine one that adopted them.
+PGOPTIONS='-c search_path=pg_catalog' sql -d differential_ours -f "$here/append.sql"
+sql -d differential_genuine -1 -f "$root/migrations/postgres/0002_append.sql"
+PGOPTIONS='-c search_path=message_store,public' sql -d differential_genuine -f "$here/append.sql"
+
+# An owner who may not create roles, in a cluster that has no role: everything but the grants.
+sql -d postgres -c 'DROP DATABASE IF EXISTS differential_plain' -c 'DROP ROLE IF EXISTS differential_plain' \
+    -c 'CREATE ROLE differential_plain LOGIN' -c 'CREATE DATABASE differential_plain OWNER differential_plain' 2>>"$work/notices"
+PGOPTIONS='-c client_min_messages=warning' sql -d postgres -c 'ALTER ROLE message_store RENAME TO message_store_away'
+trap 'sql -d postgres -c "ALTER ROLE message_store_away RENAME TO message_store"; rm -rf "$work"' EXIT
+for file in "$root"/migrations/postgres/*.sql; do
+    sql -U differential_plain -d differential_plain -1 -f "$file"
+done
+sql -U differential_plain -d differential_plain -At -c "
+    SELECT 'written at', message_store.write_message(gen_random_uuid()::varchar, 'a-1', 'T', '{}')"
+if sql -U differential_plain -d differential_plain -1 -f "$root/migrations/postgres/0001_message_store.sql" 2>"$work/again"; then
+    echo 'installed twice'; exit 1
+fi
+cat "$work/again"
