@@ -55,11 +55,12 @@ impl Backend for On {
     }
 }
 
-async fn answers_as_memory_does(backend: On) {
-    let home = backend.home().await.unwrap();
-    let store = backend.open(&home).await.unwrap();
-    let tally = model::compare(&Memory::new(), &*store, 20_261, 400).await.unwrap();
+async fn answers_as_memory_does(backend: On) -> Result<(), Box<dyn std::error::Error>> {
+    let home = backend.home().await?;
+    let store = backend.open(&home).await?;
+    let tally = model::compare(&Memory::new(), &*store, 20_261, 400).await?;
     assert!(tally.count("write", "conflict") > 4, "{tally}");
+    Ok(())
 }
 
 mod message_db {
@@ -71,8 +72,9 @@ mod message_db {
     );
 
     #[tokio::test]
-    async fn whatever_is_asked_at_random_it_answers_as_memory_does() {
-        super::answers_as_memory_does(On("postgres-message-db")).await;
+    async fn whatever_is_asked_at_random_it_answers_as_memory_does()
+    -> Result<(), Box<dyn std::error::Error>> {
+        super::answers_as_memory_does(On("postgres-message-db")).await
     }
 }
 
@@ -85,7 +87,8 @@ mod ours {
     );
 
     #[tokio::test]
-    async fn whatever_is_asked_at_random_it_answers_as_memory_does() {
-        super::answers_as_memory_does(On("postgres")).await;
+    async fn whatever_is_asked_at_random_it_answers_as_memory_does()
+    -> Result<(), Box<dyn std::error::Error>> {
+        super::answers_as_memory_does(On("postgres")).await
     }
 }

@@ -5,9 +5,7 @@
 
 mod common;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
+use evenfold_core::error::Conflict;
 use evenfold_core::message::NewMessage;
 use evenfold_core::store::{BatchSize, ReadStore, WriteStore, Written};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
@@ -15,8 +13,8 @@ use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
 use futures::future::BoxFuture;
 use futures::poll;
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{Connection, PgConnection};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
@@ -77,8 +75,8 @@ async fn a_backend_terminated_in_mid_write_leaves_the_outcome_to_the_same_call()
     Ok(())
 }
 
-/// Stands between a store and the server. Where it hears the word that is to be lost, it swallows the
-/// answer, which the server has given by then, and hangs up.
+/// Stands between a store and the server. Where it hears the word that is to be lost, it waits for
+/// the answer, which the server gives when all is done, swallows it and hangs up.
 struct Wire {
     url: String,
 }
@@ -94,38 +92,36 @@ impl Wire {
         let port = listener.local_addr()?.port();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if let Ok(server) = UnixStream::connect(&socket).await {
-                    tokio::spawn(Self::join(client, server));
-                }
+                tokio::spawn(Self::join(client, socket.clone()));
             }
         });
         let place = place.replace("@localhost/", &format!("@127.0.0.1:{port}/"));
         Ok(Self { url: format!("{place}?sslmode=disable") })
     }
 
-    async fn join(client: TcpStream, server: UnixStream) {
-        let (mut from_client, mut to_client) = client.into_split();
-        let (mut from_server, mut to_server) = server.into_split();
-        let heard = Arc::new(AtomicBool::new(false));
-        let hears = heard.clone();
-        let asked = tokio::spawn(async move {
-            let mut bytes = vec![0; 65_536];
-            while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
-                if String::from_utf8_lossy(&bytes[..count]).contains("lost") {
-                    hears.store(true, Ordering::SeqCst);
+    async fn join(mut client: TcpStream, socket: String) -> std::io::Result<()> {
+        let mut server = UnixStream::connect(&socket).await?;
+        let (mut asked, mut answered) = (Vec::new(), Vec::new());
+        let mut lost = false;
+        loop {
+            tokio::select! {
+                count = client.read_buf(&mut asked) => {
+                    if count? == 0 {
+                        return Ok(());
+                    }
+                    lost = lost || asked.windows(4).any(|word| word == b"lost");
+                    server.write_all(&asked).await?;
+                    asked.clear();
                 }
-                if to_server.write_all(&bytes[..count]).await.is_err() {
-                    break;
+                count = server.read_buf(&mut answered) => {
+                    if lost || count? == 0 {
+                        return Ok(());
+                    }
+                    client.write_all(&answered).await?;
+                    answered.clear();
                 }
-            }
-        });
-        let mut bytes = vec![0; 65_536];
-        while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
-            if heard.load(Ordering::SeqCst) || to_client.write_all(&bytes[..count]).await.is_err() {
-                break;
             }
         }
-        asked.abort();
     }
 }
 
@@ -153,19 +149,14 @@ async fn a_conflict_behind_an_old_snapshot_is_the_same_conflict() -> Result {
     let database = TestDatabase::from_template(MESSAGE_DB).await?;
     let mut watcher = raw(&database.url()).await?;
     let mut other = raw(&database.url()).await?;
-    let mut id: u128 = 0;
+    let mut id = 0;
     for level in ["repeatable read", "serializable"] {
-        let pool = PgPoolOptions::new().max_connections(2).after_connect(move |connection, _| {
-            Box::pin(async move {
-                let set = format!(
-                    "SET search_path = message_store, public; \
-                     SET default_transaction_isolation = '{level}'"
-                );
-                sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(connection).await?;
-                Ok(())
-            })
-        });
-        let store = Postgres::from_pool(pool.connect(&database.url()).await?).await?;
+        let options: PgConnectOptions = database.url().parse()?;
+        let options = options.options([
+            ("search_path", "message_store,public"),
+            ("default_transaction_isolation", level),
+        ]);
+        let store = Postgres::from_pool(PgPool::connect_with(options).await?).await?;
         for (count, expected) in [
             (1, ExpectedVersion::NoStream),
             (3, ExpectedVersion::NoStream),
@@ -183,15 +174,14 @@ async fn a_conflict_behind_an_old_snapshot_is_the_same_conflict() -> Result {
             waiting(&mut watcher).await?;
             transaction.commit().await?;
 
-            let written = written.await?;
-            if expected == ExpectedVersion::Any {
-                let last = i64::try_from(count)?;
-                assert_eq!(written?, Written::now(Position::new(last)?), "{level}");
-            } else {
-                let refused = written.unwrap_err();
-                let conflict = refused.conflict().unwrap_or_else(|| panic!("{refused:?}"));
-                assert_eq!(conflict.actual(), Some(Position::START), "{level}");
-            }
+            let outcome = written.await?;
+            let outcome = outcome.map_err(|error| error.conflict().and_then(Conflict::actual));
+            let last = Position::new(i64::try_from(count)?)?;
+            let honest = match expected {
+                ExpectedVersion::Any => Ok(Written::now(last)),
+                _ => Err(Some(Position::START)),
+            };
+            assert_eq!(outcome, honest, "{level}");
         }
     }
     Ok(())
