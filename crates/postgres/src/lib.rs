@@ -41,6 +41,7 @@ mod row;
 
 mod browse;
 mod read;
+mod transaction;
 mod write;
 
 mod install;

@@ -8,6 +8,7 @@ use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore};
 use evenfold_core::{Category, Error, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use sqlx::PgExecutor;
 
 use crate::Postgres;
 use crate::error::while_doing;
@@ -20,18 +21,7 @@ impl ReadStore for Postgres {
         from: Position,
         limit: BatchSize,
     ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        async move {
-            query_messages!(
-                "WHERE m.stream_name = $1 AND m.position >= $2 ORDER BY m.position LIMIT $3",
-                stream.require_id()?.as_str(),
-                from.get(),
-                i64::from(limit.get()),
-            )
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| while_doing(format_args!("reading `{stream}` from {from}"), error))
-        }
-        .boxed()
+        Self::stream_page(&self.pool, stream, from, limit).boxed()
     }
 
     fn read_category<'a>(
@@ -72,24 +62,45 @@ impl ReadStore for Postgres {
         &'a self,
         stream: &'a StreamName,
     ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
-        async move {
-            sqlx::query_scalar!(
-                r#"
-                SELECT position FROM message_store.messages
-                WHERE stream_name = $1 ORDER BY position DESC LIMIT 1
-                "#,
-                stream.as_str(),
-            )
-            .fetch_optional(&self.pool)
-            .await
-            .and_then(|version| version.map(Position::new).transpose().map_err(decode))
-            .map_err(|error| while_doing(format_args!("reading the version of `{stream}`"), error))
-        }
-        .boxed()
+        Self::version(&self.pool, stream).boxed()
     }
 }
 
 impl Postgres {
+    pub(crate) async fn stream_page(
+        on: impl PgExecutor<'_>,
+        stream: &StreamName,
+        from: Position,
+        limit: BatchSize,
+    ) -> Result<Vec<Recorded>, Error> {
+        query_messages!(
+            "WHERE m.stream_name = $1 AND m.position >= $2 ORDER BY m.position LIMIT $3",
+            stream.require_id()?.as_str(),
+            from.get(),
+            i64::from(limit.get()),
+        )
+        .fetch_all(on)
+        .await
+        .map_err(|error| while_doing(format_args!("reading `{stream}` from {from}"), error))
+    }
+
+    pub(crate) async fn version(
+        on: impl PgExecutor<'_>,
+        stream: &StreamName,
+    ) -> Result<Option<Position>, Error> {
+        sqlx::query_scalar!(
+            r#"
+                SELECT position FROM message_store.messages
+                WHERE stream_name = $1 ORDER BY position DESC LIMIT 1
+                "#,
+            stream.as_str(),
+        )
+        .fetch_optional(on)
+        .await
+        .and_then(|version| version.map(Position::new).transpose().map_err(decode))
+        .map_err(|error| while_doing(format_args!("reading the version of `{stream}`"), error))
+    }
+
     /// Keeps to the index on the category, however rare it is and whichever plan is chosen.
     ///
     /// `= ANY` over one value, and the category in the order: an equation would tell the planner

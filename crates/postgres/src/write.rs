@@ -12,6 +12,7 @@ use evenfold_core::store::{ReadStore, WriteStore, Written, check_batch};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use crate::Postgres;
@@ -29,7 +30,7 @@ impl WriteStore for Postgres {
     }
 }
 
-fn writing(stream: &StreamName, messages: &[NewMessage], error: sqlx::Error) -> Error {
+pub(crate) fn writing(stream: &StreamName, messages: &[NewMessage], error: sqlx::Error) -> Error {
     match messages {
         [_] => while_doing(format_args!("writing a message to `{stream}`"), error),
         _ => while_doing(format_args!("writing {} messages to `{stream}`", messages.len()), error),
@@ -37,7 +38,7 @@ fn writing(stream: &StreamName, messages: &[NewMessage], error: sqlx::Error) -> 
 }
 
 /// What came of a statement that the server answered.
-enum Answer {
+pub(crate) enum Answer {
     /// The last message stands here.
     Written(Position),
     /// The stream is not at the expected version.
@@ -67,7 +68,7 @@ impl Postgres {
         messages: &[NewMessage],
         expected: ExpectedVersion,
     ) -> Result<Option<Written>, Error> {
-        let refused = match self.insert(stream, messages, expected).await {
+        let refused = match Self::insert(&self.pool, stream, messages, expected).await {
             Ok(Answer::Written(last)) => return Ok(Some(Written::now(last))),
             Ok(Answer::Version) => None,
             Err(error) => match refusal(&error) {
@@ -77,7 +78,9 @@ impl Postgres {
                 None => return Err(writing(stream, messages, error)),
             },
         };
-        let found = self.find(messages).await.map_err(|error| writing(stream, messages, error))?;
+        let found = Self::find(&self.pool, messages)
+            .await
+            .map_err(|error| writing(stream, messages, error))?;
         if let Some(written) = Written::by_ids(stream, messages, &found)? {
             return Ok(Some(written));
         }
@@ -96,7 +99,7 @@ impl Postgres {
         messages: &[NewMessage],
         lost: sqlx::Error,
     ) -> Result<Option<Written>, Error> {
-        if let Ok(found) = self.find(messages).await
+        if let Ok(found) = Self::find(&self.pool, messages).await
             && let Some(written) = Written::by_ids(stream, messages, &found)?
         {
             return Ok(Some(written));
@@ -104,20 +107,20 @@ impl Postgres {
         Err(writing(stream, messages, lost))
     }
 
-    async fn insert(
-        &self,
+    pub(crate) async fn insert(
+        on: impl PgExecutor<'_>,
         stream: &StreamName,
         messages: &[NewMessage],
         expected: ExpectedVersion,
     ) -> Result<Answer, sqlx::Error> {
         match messages {
-            [message] => self.insert_one(stream, message, expected).await,
-            _ => self.insert_all(stream, messages, expected).await,
+            [message] => Self::insert_one(on, stream, message, expected).await,
+            _ => Self::insert_all(on, stream, messages, expected).await,
         }
     }
 
     async fn insert_one(
-        &self,
+        on: impl PgExecutor<'_>,
         stream: &StreamName,
         message: &NewMessage,
         expected: ExpectedVersion,
@@ -137,7 +140,7 @@ impl Postgres {
             expected.as_number(),
         )
         // It reads to the end of the answer, and so hears of a commit that failed.
-        .fetch_one(&self.pool)
+        .fetch_one(on)
         .await?;
         Position::new(position).map(Answer::Written).map_err(decode)
     }
@@ -147,7 +150,7 @@ impl Postgres {
     /// then, which the statement's own snapshot does not. Text is cast row by row: arrays of jsonb
     /// cost a third more.
     async fn insert_all(
-        &self,
+        on: impl PgExecutor<'_>,
         stream: &StreamName,
         messages: &[NewMessage],
         expected: ExpectedVersion,
@@ -187,7 +190,7 @@ impl Postgres {
             metadata as _,
             expected.as_number(),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(on)
         .await?;
         match last {
             Some(last) => Position::new(last).map(Answer::Written).map_err(decode),
@@ -196,9 +199,12 @@ impl Postgres {
     }
 
     /// The message under the id of each of these, in the same order.
-    async fn find(&self, messages: &[NewMessage]) -> Result<Vec<Option<Recorded>>, sqlx::Error> {
+    pub(crate) async fn find(
+        on: impl PgExecutor<'_>,
+        messages: &[NewMessage],
+    ) -> Result<Vec<Option<Recorded>>, sqlx::Error> {
         let ids: Vec<_> = messages.iter().map(NewMessage::id).collect();
-        let found = query_messages!("WHERE m.id = ANY ($1)", &ids).fetch_all(&self.pool).await?;
+        let found = query_messages!("WHERE m.id = ANY ($1)", &ids).fetch_all(on).await?;
         let mut found: HashMap<Uuid, Recorded> =
             found.into_iter().map(|message| (message.id, message)).collect();
         Ok(messages.iter().map(|message| found.remove(&message.id())).collect())
