@@ -13,6 +13,7 @@ use crate::{Error, Store};
 /// |---|---|
 /// | `memory:` | in memory, gone with the process |
 /// | `sqlite://bank.db`, `sqlite:///var/lib/bank.db` | in a file, made when it is missing; several processes may share it (feature `sqlite`, on by default). Parameters: `?durability=full` makes each write survive a power cut (`normal` by default: only a crash of the process), `?readers=8` connections for reading (4) |
+/// | `postgres://USER:PASSWORD@HOST/DATABASE` | in a Postgres database with Message DB, or with our own schema (feature `postgres`). Parameters: `?install=yes` installs ours where there is none, `?connections=20` at most, and those of libpq |
 ///
 /// # Errors
 ///
@@ -39,18 +40,22 @@ pub async fn connect(url: &str) -> Result<Store, Error> {
         _ if url == "memory:" => Ok(Store::new(Memory::new())),
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Store::new(evenfold_sqlite::Sqlite::connect(url).await?)),
+        #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            let rule = format!("the Postgres store comes in a later version; {RULE}");
-            Err(Invalid::new("store URL scheme", scheme, rule).into())
+            Ok(Store::new(evenfold_postgres::Postgres::connect(url).await?))
         }
         _ if scheme == url => {
-            Err(Invalid::new("store URL", url, format!("there is no scheme; {RULE}")).into())
+            let rule = format!("there is no scheme; {}", rule(scheme));
+            Err(Invalid::new("store URL", url, rule).into())
         }
-        _ => Err(Invalid::new("store URL scheme", scheme, RULE).into()),
+        _ => Err(Invalid::new("store URL scheme", scheme, rule(scheme)).into()),
     }
 }
 
-#[cfg(feature = "sqlite")]
-const RULE: &str = "write `memory:` or `sqlite://FILE`";
-#[cfg(not(feature = "sqlite"))]
-const RULE: &str = "write `memory:`; for `sqlite://FILE` build with the feature `sqlite`";
+fn rule(scheme: &str) -> &'static str {
+    match scheme {
+        "sqlite" => "build with the feature `sqlite` of evenfold",
+        "postgres" | "postgresql" => "build with the feature `postgres` of evenfold",
+        _ => "write `memory:` or `sqlite://FILE`, or `postgres://HOST/DATABASE`",
+    }
+}

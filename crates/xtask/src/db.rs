@@ -12,6 +12,7 @@ use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
+use crate::message_db;
 use crate::shell::{self, Result, say};
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
@@ -23,6 +24,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         return Err("no command to run; write `cargo xtask db -- psql`, for example".into());
     };
     let cluster = Cluster::start()?;
+    if let Err(error) = message_db::install(&cluster) {
+        say(format!("note: there is no database `{}`: {error}", message_db::DATABASE));
+    }
     let mut command = Command::new(program);
     cluster.enter(command.args(rest));
     shell::status(&mut command).map(shell::exit_code)
@@ -104,9 +108,13 @@ impl Cluster {
         say(format!("PostgreSQL {} ready in {seconds:.1} s at {place}", self.version));
     }
 
+    /// Leads to a database of this cluster.
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@localhost/{database}?host={}", self.folder.display())
+    }
+
     /// Makes this cluster the one that the command finds, whatever the caller's environment says.
     pub(crate) fn enter(&self, command: &mut Command) {
-        let url = format!("postgres://postgres@localhost/postgres?host={}", self.folder.display());
         let before = env::var_os("PATH").unwrap_or_default();
         let mut path = self.bin.clone().into_os_string();
         path.push(":");
@@ -116,7 +124,7 @@ impl Cluster {
             .env("PGPORT", "5432") // names the socket's file; nothing listens on a port
             .env("PGUSER", "postgres")
             .env("PGDATABASE", "postgres")
-            .env("DATABASE_URL", url)
+            .env("DATABASE_URL", self.url("postgres"))
             .env("PATH", path);
         // Each of these would lead a client to another server, or ask ours for what it has not.
         for name in ["PGHOSTADDR", "PGSERVICE", "PGPASSWORD", "PGSSLMODE", "PGOPTIONS"] {
@@ -243,18 +251,11 @@ impl Binaries {
     }
 
     fn install() -> Result<()> {
-        let root = shell::output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0");
-        if !root || !shell::succeeds(Command::new("apt-get").arg("--version")) {
+        if !shell::apt_install("postgresql")? {
             return Err("PostgreSQL is needed and was not found; install its server (on Debian \
                         `apt-get install postgresql`, on macOS `brew install postgresql`), or set \
                         PG_BINDIR to the folder that holds initdb"
                 .into());
-        }
-        for args in [&["update"][..], &["install", "-y", "--no-install-recommends", "postgresql"]] {
-            let mut apt = Command::new("apt-get");
-            if !shell::run(apt.args(args).env("DEBIAN_FRONTEND", "noninteractive"))?.success() {
-                return Err("apt-get failed; install PostgreSQL's server by hand".into());
-            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod arrows;
 mod bench;
 mod db;
 mod lint;
+mod message_db;
 mod prepare;
 mod shell;
 mod test;

@@ -3,6 +3,7 @@
 //! `--check` renews nothing and says what is stale. Each backend is one row of the table below; the
 //! queries stand in the backend's crate, the schema in `migrations/`.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -10,6 +11,8 @@ use std::{env, fs};
 
 use serde_json::Value;
 
+use crate::db::Cluster;
+use crate::message_db;
 use crate::shell::{self, Result, say};
 
 /// A database that queries are checked against.
@@ -19,16 +22,31 @@ struct Database {
     /// checked queries yet.
     folder: &'static str,
     variable: &'static str,
-    /// Makes an empty database with our schema in the folder, and returns its URL.
-    create: fn(&Path) -> Result<String>,
+    /// Makes empty databases, one for each schema that the queries are for, and returns their
+    /// URLs. The queries must be answered alike by all of them.
+    create: fn(&Scratch) -> Result<Vec<String>>,
 }
 
-const DATABASES: &[Database] = &[Database {
-    package: "evenfold-sqlite",
-    folder: "crates/sqlite",
-    variable: "EVENFOLD_SQLITE_URL",
-    create: sqlite,
-}];
+const DATABASES: &[Database] = &[
+    Database {
+        package: "evenfold-sqlite",
+        folder: "crates/sqlite",
+        variable: "EVENFOLD_SQLITE_URL",
+        create: sqlite,
+    },
+    Database {
+        package: "evenfold-postgres",
+        folder: "crates/postgres",
+        variable: "EVENFOLD_POSTGRES_URL",
+        create: postgres,
+    },
+];
+
+/// Where databases are made: files in a folder, and a server that is started when it is wanted.
+struct Scratch {
+    folder: PathBuf,
+    cluster: OnceCell<Cluster>,
+}
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     match args {
@@ -88,23 +106,47 @@ fn queries_of_the_code() -> Result<Option<PathBuf>> {
     }
 
     let fresh = empty(root.join("target/sqlx-check"))?;
-    let scratch = empty(root.join("target/sqlx-scratch"))?;
+    let folder = empty(root.join("target/sqlx-scratch"))?;
+    let scratch = Scratch { folder, cluster: OnceCell::new() };
+    let mut first = Vec::new();
+    let mut others = Vec::new();
+    for database in databases {
+        let mut urls = (database.create)(&scratch)?.into_iter();
+        first.extend(urls.next().map(|url| (database, url)));
+        others.extend(urls.map(|url| (database, url)));
+    }
+    check_against(&first, &fresh)?;
+    let queries = queries_in(&fresh)?;
+    for (number, other) in others.into_iter().enumerate() {
+        let folder = empty(root.join(format!("target/sqlx-check-{number}")))?;
+        check_against(&[other], &folder)?;
+        let differs = |(name, query): (&String, &Value)| queries.get(name) != Some(query);
+        if let Some((_, query)) = queries_in(&folder)?.iter().find(|(n, q)| differs((n, q))) {
+            let sql = start_of_sql(query);
+            return Err(format!("another schema answers this query otherwise: {sql}").into());
+        }
+    }
+    Ok(Some(fresh))
+}
+
+/// Compiles packages, each against its database; the macros leave what they learned in the folder.
+fn check_against(databases: &[(&Database, String)], into: &Path) -> Result<()> {
+    let root = shell::root();
     let mut check =
         shell::cargo(["check", "--quiet", "--all-targets", "--all-features", "--locked"]);
     check
         .env("SQLX_OFFLINE", "false")
-        .env("SQLX_OFFLINE_DIR", &fresh)
+        .env("SQLX_OFFLINE_DIR", into)
         .env("SQLX_TMP", empty(root.join("target/sqlx-tmp"))?);
-    for database in databases {
-        check.args(["-p", database.package]);
-        check.env(database.variable, (database.create)(&scratch)?);
+    for (database, url) in databases {
+        check.args(["-p", database.package]).env(database.variable, url);
         // The macros leave a query behind when they run, and cargo runs them on what has changed.
         shell::output(Command::new("touch").current_dir(root).args(sources(database)?))?;
     }
     if !shell::run(&mut check)?.success() {
         return Err("the code does not compile against a fresh database; see above".into());
     }
-    Ok(Some(fresh))
+    Ok(())
 }
 
 fn sources(database: &Database) -> Result<Vec<PathBuf>> {
@@ -113,19 +155,39 @@ fn sources(database: &Database) -> Result<Vec<PathBuf>> {
 
 /// A SQLite file, written by the SQLite that is built into sqlx: the schema may use what that
 /// version knows, and no machine needs a program for it.
-fn sqlite(folder: &Path) -> Result<String> {
+fn sqlite(scratch: &Scratch) -> Result<Vec<String>> {
     // With the features of the whole workspace the driver is built once, here and for the tests.
     let build = "build --quiet --locked --workspace --all-features --example scratch";
     if !shell::status(&mut shell::cargo(build.split(' ')))?.success() {
         return Err("crates/xtask/examples/scratch.rs does not compile; see above".into());
     }
-    let file = folder.join("sqlite.db");
+    let file = scratch.folder.join("sqlite.db");
     let mut scratch = Command::new(env::current_exe()?.with_file_name("examples").join("scratch"));
     scratch.current_dir(shell::root()).arg(&file).args(shell::files("migrations/sqlite", "sql")?);
     if !shell::status(&mut scratch)?.success() {
         return Err("the migrations in migrations/sqlite do not run; see above".into());
     }
-    Ok(format!("sqlite://{}", file.display()))
+    Ok(vec![format!("sqlite://{}", file.display())])
+}
+
+/// The genuine Message DB, and our own schema.
+fn postgres(scratch: &Scratch) -> Result<Vec<String>> {
+    if scratch.cluster.get().is_none() {
+        scratch.cluster.set(Cluster::start()?).ok();
+    }
+    let Some(cluster) = scratch.cluster.get() else { return Ok(Vec::new()) };
+    message_db::install(cluster)?;
+    let psql = |args: &[&str]| {
+        let mut psql = Command::new("psql");
+        psql.current_dir(shell::root()).args(["-X", "-q", "-v", "ON_ERROR_STOP=1"]).args(args);
+        cluster.enter(&mut psql);
+        shell::output(&mut psql)
+    };
+    psql(&["-c", "CREATE DATABASE ours"])?;
+    for migration in shell::files("migrations/postgres", "sql")? {
+        psql(&["-d", "ours", "-1", "-f", &migration.to_string_lossy()])?;
+    }
+    Ok(vec![cluster.url(message_db::DATABASE), cluster.url("ours")])
 }
 
 /// The queries of a folder by the name of their file, which is a hash of the SQL.

@@ -69,6 +69,21 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// Installs a package of the system where that needs nobody: as root on Debian. False elsewhere.
+pub(crate) fn apt_install(package: &str) -> Result<bool> {
+    let root = output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0");
+    if !root || !succeeds(Command::new("apt-get").arg("--version")) {
+        return Ok(false);
+    }
+    for args in [&["update"][..], &["install", "-y", "--no-install-recommends", package]] {
+        let mut apt = Command::new("apt-get");
+        if !run(apt.args(args).env("DEBIAN_FRONTEND", "noninteractive"))?.success() {
+            return Err(format!("apt-get failed; install {package} by hand").into());
+        }
+    }
+    Ok(true)
+}
+
 /// The child's status as ours; a child ended by a signal counts as 128 and the signal's number, as
 /// in a shell.
 pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::db::Cluster;
+use crate::message_db;
 use crate::shell::{self, Result, say};
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
@@ -15,6 +16,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     empty(&laws)?;
     let cluster = Cluster::start()?;
     cluster.announce();
+    message_db::install(&cluster)?;
 
     // The doctests run even after a failure, so that one run tells everything.
     let mut failed = Vec::new();

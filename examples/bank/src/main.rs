@@ -9,6 +9,7 @@
 //! cargo run -p bank                                   # a thousand commands, into ./bank.db
 //! cargo run -p bank                                   # again: 0 new effects
 //! cargo run -p bank -- my.jsonl --store sqlite://my.db
+//! cargo run -p bank -- --store 'postgres://me@localhost/bank?install=yes'
 //! echo '{"type":"Open","account":"zoe","data":{"owner":"Zoe"}}' | cargo run -p bank -- -
 //! ```
 //!

@@ -1,0 +1,135 @@
+//! From an error of the driver to one of core: what went wrong while doing what.
+//!
+//! Owns which of Postgres's codes mean that the store did not answer, that a writer was too late, or
+//! that a value cannot be kept. What to do about a database that is not a store is in `install.rs`.
+
+use std::fmt;
+
+use evenfold_core::Error;
+use evenfold_core::error::Invalid;
+
+/// Codes of Postgres: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+mod code {
+    pub(super) const RAISED: &str = "P0001";
+    pub(super) const UNIQUE_VIOLATION: &str = "23505";
+    pub(super) const SERIALIZATION_FAILURE: &str = "40001";
+    pub(super) const DEADLOCK: &str = "40P01";
+    pub(super) const TOO_MANY_CONNECTIONS: &str = "53300";
+    pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+    pub(super) const QUERY_CANCELED: &str = "57014";
+    pub(super) const READ_ONLY: &str = "25006";
+    pub(super) const NOT_IN_ENCODING: &str = "22021";
+    pub(super) const UNTRANSLATABLE: &str = "22P05";
+    pub(super) const BAD_TEXT: &str = "22P02";
+    pub(super) const OUT_OF_RANGE: &str = "22003";
+    /// Its kind of errors: too large, too deep.
+    pub(super) const OVER_LIMIT: &str = "54";
+}
+
+/// What Message DB raises when a stream is not at the expected version.
+const WRONG_VERSION: &str = "Wrong expected version: ";
+
+/// The error of something that was being done, as in "reading `account-1`".
+pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error {
+    let code = code_of(&error);
+    if let Some(refused) = code.as_deref().and_then(|code| refused(code, &error)) {
+        return refused.into();
+    }
+    if code.as_deref() == Some(code::READ_ONLY) {
+        let doing =
+            format!("{doing}: the server only reads, as a standby does; connect to the primary");
+        return Error::unavailable(doing, error);
+    }
+    if is_lost(&error) || code.as_deref().is_some_and(is_passing) || is_out_of_turn(&error) {
+        Error::unavailable(doing.to_string(), error)
+    } else {
+        Error::failed(doing.to_string(), error)
+    }
+}
+
+/// A value that Postgres cannot keep, with what to do about it.
+fn refused(code: &str, error: &sqlx::Error) -> Option<Invalid> {
+    let rule = match code {
+        code::UNTRANSLATABLE | code::NOT_IN_ENCODING => {
+            "Postgres keeps no NUL character in a text or in JSON, not even as `\\u0000`; \
+             take it out, or encode what is binary, as in base64"
+        }
+        code::BAD_TEXT => {
+            "Postgres refuses this JSON; a text in it may hold half of a surrogate pair, \
+             as in `\\ud800`"
+        }
+        code::OUT_OF_RANGE => "a number is outside of what Postgres keeps; write it as a text",
+        _ if code.starts_with(code::OVER_LIMIT) && is_of_index(error) => {
+            "Postgres keeps no stream name or category of more than about 2,600 bytes; shorten it"
+        }
+        _ if code.starts_with(code::OVER_LIMIT) => {
+            "Postgres keeps no more than 256 MB of JSON, and nothing nested thousands deep, in a \
+             message; keep large content elsewhere and write down where"
+        }
+        _ => return None,
+    };
+    Some(Invalid::new("message", error, rule))
+}
+
+/// Whether a value is too large to be found by.
+fn is_of_index(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().starts_with("index row"))
+}
+
+/// Whether the connection went away under a call, so that nobody knows how it ended.
+pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
+        // The connection itself, and a server that shuts down or starts.
+        _ => code_of(error).is_some_and(|code| code.starts_with("08") || code.starts_with("57P")),
+    }
+}
+
+/// Whether the call never had a connection.
+fn is_out_of_turn(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::PoolTimedOut)
+}
+
+/// Whether the same call may succeed later without anyone changing it.
+fn is_passing(code: &str) -> bool {
+    use code::{
+        DEADLOCK, LOCK_NOT_AVAILABLE, QUERY_CANCELED, SERIALIZATION_FAILURE, TOO_MANY_CONNECTIONS,
+    };
+    matches!(
+        code,
+        DEADLOCK
+            | LOCK_NOT_AVAILABLE
+            | QUERY_CANCELED
+            | SERIALIZATION_FAILURE
+            | TOO_MANY_CONNECTIONS
+    )
+}
+
+/// Why a write was refused by the store itself, where that is not the fault of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The stream is not at the expected version.
+    Version,
+    /// An id is known.
+    Id,
+    /// Another writer took the position: without the category lock, or behind our snapshot.
+    Position,
+}
+
+pub(crate) fn refusal(error: &sqlx::Error) -> Option<Refusal> {
+    let database = error.as_database_error()?;
+    match (&*database.code()?, database.constraint()) {
+        (code::RAISED, _) if database.message().starts_with(WRONG_VERSION) => {
+            Some(Refusal::Version)
+        }
+        (code::UNIQUE_VIOLATION, Some("messages_id")) => Some(Refusal::Id),
+        (code::UNIQUE_VIOLATION, Some("messages_stream")) | (code::SERIALIZATION_FAILURE, _) => {
+            Some(Refusal::Position)
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn code_of(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
+}

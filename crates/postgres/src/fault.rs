@@ -1,0 +1,88 @@
+//! Why a database cannot be used as a store, and what to do about it.
+//!
+//! Owns the texts alone; `install.rs` finds the faults.
+
+use std::error::Error as _;
+
+use evenfold_core::Error;
+
+/// Why a database cannot be used as a message store; each text says what to do.
+///
+/// It is the source of the error that [`Postgres::connect`](crate::Postgres::connect) ends with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// There is no message store.
+    #[error(
+        "database `{database}` has no message store; install ours by `Postgres::install` or \
+         `install=yes` in the URL, or Message DB by its own scripts"
+    )]
+    NotInstalled {
+        /// The database.
+        database: String,
+    },
+    /// A store that is not ours stands where ours was to be installed.
+    #[error(
+        "Message DB {version} is installed already; connect to it as it is, it needs nothing of ours"
+    )]
+    InstalledByOthers {
+        /// The version that is installed.
+        version: String,
+    },
+    /// Message DB is too old, or of a later kind.
+    #[error(
+        "the Message DB here is of version {version}, and evenfold works with 1.2 and later 1.x; \
+         bring it up to date by Message DB's update scripts"
+    )]
+    UnsupportedVersion {
+        /// The version that is installed.
+        version: String,
+    },
+    /// The functions of Message DB would not find each other.
+    #[error(
+        "the search_path of role `{user}` in database `{database}` does not lead to schema \
+         message_store, as the functions of Message DB need; run `ALTER ROLE \"{user}\" IN DATABASE \
+         \"{database}\" SET search_path = message_store, public`, or let evenfold connect by a URL"
+    )]
+    SearchPath {
+        /// The database.
+        database: String,
+        /// The role that connected.
+        user: String,
+    },
+    /// The role may not do what a store does.
+    #[error(
+        "role `{user}` lacks {missing}; run `GRANT message_store TO \"{user}\"` as the owner of the \
+         schema, or grant that alone"
+    )]
+    MissingGrant {
+        /// The role that connected.
+        user: String,
+        /// The first privilege that is missing.
+        missing: &'static str,
+    },
+    /// The server is a standby.
+    #[error("the server of database `{database}` is a standby, which only reads; name the primary")]
+    Standby {
+        /// The database.
+        database: String,
+    },
+    /// The database does not keep every text.
+    #[error(
+        "the encoding of database `{database}` is {encoding}, and messages need UTF8; make one by \
+         `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`"
+    )]
+    Encoding {
+        /// The database.
+        database: String,
+        /// Its encoding.
+        encoding: String,
+    },
+}
+
+impl Fault {
+    /// The fault in an error, if that is what it is about.
+    pub fn of(error: &Error) -> Option<&Self> {
+        error.source()?.downcast_ref()
+    }
+}

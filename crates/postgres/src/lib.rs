@@ -1,0 +1,160 @@
+//! The [evenfold] message store on Postgres: Message DB as it is, or our own schema with the same
+//! interface.
+//!
+//! A database with Message DB, from version 1.2 on, is used unmodified, beside services in any other
+//! language. In a database without one, [`Postgres::install`] makes ours. A store keeps every law of
+//! [`evenfold_core::store`] and proves it with the same suite as every other. An application usually
+//! does not name this crate; it connects to a `postgres://` URL.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use evenfold_core::message::NewMessage;
+//! use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore, WriteStore};
+//! use evenfold_core::{ExpectedVersion, GlobalPosition, Ids, StreamName, TimeOrderedIds};
+//! use evenfold_postgres::Postgres;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Postgres::connect("postgres://message_store@localhost/message_store").await?;
+//!
+//! let stream = StreamName::new("account-123")?;
+//! let data = serde_json::value::to_raw_value(&serde_json::json!({ "amount": 5 }))?;
+//! let deposited = NewMessage::new(TimeOrderedIds.next(), "Deposited", &data)?;
+//! store.write(&stream, &[deposited], ExpectedVersion::NoStream).await?;
+//!
+//! let accounts = CategoryQuery::new("account".parse()?);
+//! let page =
+//!     store.read_category(&accounts, GlobalPosition::START, BatchSize::DEFAULT).await?;
+//! assert_eq!(page.len(), 1);
+//!
+//! store.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [evenfold]: https://docs.rs/evenfold
+
+mod error;
+mod fault;
+mod row;
+
+mod browse;
+mod read;
+mod transaction;
+mod write;
+
+mod install;
+mod options;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+use std::fmt;
+
+use evenfold_core::Error;
+use evenfold_core::store::{Ability, MessageStore, ProgressStore};
+use sqlx::postgres::PgPool;
+
+pub use fault::Fault;
+pub use options::Options;
+
+/// A store in a Postgres database; a clone shares its connections.
+///
+/// A call that waited 30 seconds for a connection [is unavailable](Error::is_unavailable). A call
+/// whose future is dropped leaves its connection in order; what it had asked for may still happen.
+#[derive(Clone)]
+pub struct Postgres {
+    pool: PgPool,
+    schema: Schema,
+}
+
+/// Which store a database has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema {
+    version: String,
+    ours: bool,
+}
+
+impl Schema {
+    /// The version of Message DB whose interface it has, as in `1.3.0`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Whether evenfold installed it, rather than Message DB's own scripts.
+    pub fn is_ours(&self) -> bool {
+        self.ours
+    }
+}
+
+impl Postgres {
+    /// Opens the store in the database at a URL such as `postgres://me@localhost/bank`.
+    ///
+    /// # Errors
+    ///
+    /// An invalid URL; a server that does not answer; a database that has no store or is not one to
+    /// write to, and then [`Fault::of`] says why and what to do.
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        Options::new().connect(url).await
+    }
+
+    /// What can be chosen before the store is opened.
+    pub const fn options() -> Options {
+        Options::new()
+    }
+
+    /// Opens the store in the database of an application's own pool.
+    ///
+    /// Message DB needs connections whose `search_path` leads to its schema, and this checks that
+    /// they do; our own schema needs none. Set `test_before_acquire(false)` on the pool: otherwise
+    /// each call costs a round trip more.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](Self::connect), without those of a URL.
+    pub async fn from_pool(pool: PgPool) -> Result<Self, Error> {
+        install::open(&pool, false).await
+    }
+
+    /// Installs our schema in a database that has no store, or brings ours up to date; each version
+    /// as a whole or not at all. The role must be allowed to create a schema.
+    ///
+    /// # Errors
+    ///
+    /// When Message DB is installed there already, which is used as it is; when the role may not,
+    /// or the server does not answer.
+    pub async fn install(pool: &PgPool) -> Result<Schema, Error> {
+        install::install(pool).await
+    }
+
+    /// Which store the database had when it was opened.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Waits for calls under way and closes the connections, for every clone of this store.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The options of the pool hold a password.
+        f.debug_struct("Postgres").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// Progress is kept as messages, as the trait does it.
+impl ProgressStore for Postgres {}
+
+impl MessageStore for Postgres {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn abilities(&self) -> &'static [Ability] {
+        &[Ability::Durable, Ability::SharedByProcesses]
+    }
+}

@@ -1,0 +1,167 @@
+//! How many connections, and whether to install: by a URL, or by methods where the URL says nothing.
+//!
+//! Owns the parameters that are ours; all others are the driver's. What is done with them is in
+//! `install.rs`.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use evenfold_core::Error;
+use evenfold_core::error::Invalid;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
+
+use crate::{Postgres, install};
+
+/// A connection that nobody used for this long is asked whether it is still there.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// What can be chosen of a store; the defaults suit a service.
+///
+/// A parameter of the URL wins over the method of the same name, so that an operator can change
+/// what a developer chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    connections: u32,
+    install: bool,
+}
+
+impl Options {
+    /// The defaults: 10 connections, and nothing is installed.
+    pub const fn new() -> Self {
+        Self { connections: 10, install: false }
+    }
+
+    /// How many connections there may be, 1 to 1,000; 10 by default, made as they are needed. In a
+    /// URL `connections=20`.
+    ///
+    /// # Errors
+    ///
+    /// When the number is not 1 to 1,000.
+    pub fn connections(mut self, number: u32) -> Result<Self, Invalid> {
+        if !(1..=1000).contains(&number) {
+            return Err(Invalid::new("connections", number, "there may be 1 to 1000"));
+        }
+        self.connections = number;
+        Ok(self)
+    }
+
+    /// Whether a database without a message store gets ours; not by default. A store that is there
+    /// already, Message DB's or ours, is used as it is. In a URL `install=yes`.
+    #[must_use]
+    pub const fn install(mut self, install: bool) -> Self {
+        self.install = install;
+        self
+    }
+
+    /// Opens the store at a URL: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, and perhaps `?`
+    /// with parameters, those of `libpq` too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Postgres::connect`].
+    pub async fn connect(self, url: &str) -> Result<Postgres, Error> {
+        let (connection, options) = self.with_url(url)?;
+        let pool = options.pool(connection);
+        let opened = install::open(&pool, options.install).await;
+        if opened.is_err() {
+            pool.close().await;
+        }
+        opened
+    }
+
+    fn with_url(mut self, url: &str) -> Result<(PgConnectOptions, Self), Invalid> {
+        let refuse = |rule: String| {
+            // The rest of a URL may hold a password.
+            let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+            Err(Invalid::new("Postgres URL", format_args!("{scheme}:…"), rule))
+        };
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return refuse("it begins with `postgres://`".to_owned());
+        }
+        let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
+        let mut others = Vec::new();
+        for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+            self = match parameter.split_once('=') {
+                Some(("install", "yes")) => self.install(true),
+                Some(("install", "no")) => self.install(false),
+                Some(("install", _)) => return refuse("`install=` is `yes` or `no`".to_owned()),
+                Some(("connections", number)) => {
+                    self.connections(number.parse().unwrap_or_default())?
+                }
+                _ => {
+                    others.push(parameter);
+                    self
+                }
+            };
+        }
+        match PgConnectOptions::from_str(&format!("{place}?{}", others.join("&"))) {
+            Ok(connection) => Ok((connection, self)),
+            Err(error) => refuse(error.to_string()),
+        }
+    }
+
+    /// The functions of Message DB name each other without their schema, so each connection looks
+    /// there; a batch checks its version after it waited for the lock, which needs that isolation.
+    fn pool(self, connection: PgConnectOptions) -> PgPool {
+        let connection = match connection.get_application_name() {
+            Some(_) => connection,
+            None => connection.application_name("evenfold"),
+        };
+        let connection = connection.options([
+            ("search_path", "message_store,public"),
+            ("default_transaction_isolation", "read committed"),
+        ]);
+        PgPoolOptions::new()
+            .max_connections(self.connections)
+            // It would cost a round trip for each call; a connection in use is known to be there.
+            .test_before_acquire(false)
+            .before_acquire(|connection, of| Box::pin(is_there(connection, of.idle_for)))
+            .connect_lazy_with(connection)
+    }
+}
+
+/// Asks a connection that was quiet for long, and so finds one that broke meanwhile.
+async fn is_there(connection: &mut PgConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
+    if idle_for > QUIET {
+        connection.ping().await?;
+    }
+    Ok(true)
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_database_and_its_parameters_win() {
+        let url = "postgres://me:secret@db.example:5433/bank?connections=3&install=yes&\
+                   application_name=teller";
+        let (connection, options) = Options::new().with_url(url).unwrap();
+        assert_eq!(connection.get_host(), "db.example");
+        assert_eq!(connection.get_database(), Some("bank"));
+        assert_eq!(connection.get_application_name(), Some("teller"));
+        assert_eq!(options, Options { connections: 3, install: true });
+    }
+
+    #[test]
+    fn a_url_of_anything_else_is_refused_without_its_password() {
+        for (url, said) in [
+            ("bank", "it begins with `postgres://`"),
+            ("mysql://me:secret@localhost/bank", "it begins with `postgres://`"),
+            ("postgres://me:secret@localhost/bank?install=maybe", "`yes` or `no`"),
+            ("postgres://me:secret@localhost/bank?connections=0", "1 to 1000"),
+            ("postgres://me:secret@localhost:port/bank", "Postgres URL `postgres:…`: "),
+        ] {
+            let refused = Options::new().with_url(url).unwrap_err().to_string();
+            assert!(refused.contains(said), "{refused}");
+            assert!(!refused.contains("secret"), "{refused}");
+        }
+    }
+}

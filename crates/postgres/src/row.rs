@@ -1,0 +1,63 @@
+//! From a row of `messages` to a recorded message.
+//!
+//! Owns the list of columns, which every read shares. What stands behind `FROM messages` is with
+//! the read that asks it.
+
+use evenfold_core::message::Recorded;
+use evenfold_core::{GlobalPosition, Position, StreamName};
+use time::PrimitiveDateTime;
+use uuid::Uuid;
+
+/// A checked query for whole messages: the SQL behind `FROM message_store.messages AS m`, and its
+/// arguments. The server prints the documents as text, which nobody here parses again.
+macro_rules! query_messages {
+    ($rest:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            $crate::row::Row,
+            r#"
+            SELECT
+                m.id AS "id!", m.stream_name AS "stream_name!", m.type AS "message_type!",
+                m.position AS "position!", m.global_position AS "global_position!",
+                m.time AS "time!", m.metadata::text AS metadata, m.data::text AS data
+            FROM message_store.messages AS m
+            "# + $rest,
+            $($argument),*
+        )
+        .try_map($crate::row::Row::into_recorded)
+    };
+}
+
+pub(crate) use query_messages;
+
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) id: Uuid,
+    pub(crate) stream_name: String,
+    pub(crate) message_type: String,
+    pub(crate) position: i64,
+    pub(crate) global_position: i64,
+    /// In UTC, as every client of Message DB writes it.
+    pub(crate) time: PrimitiveDateTime,
+    pub(crate) metadata: Option<String>,
+    pub(crate) data: Option<String>,
+}
+
+impl Row {
+    pub(crate) fn into_recorded(self) -> Result<Recorded, sqlx::Error> {
+        Ok(Recorded {
+            id: self.id,
+            stream_name: StreamName::stored(self.stream_name),
+            message_type: self.message_type.into(),
+            position: Position::new(self.position).map_err(decode)?,
+            global_position: GlobalPosition::new(self.global_position).map_err(decode)?,
+            time: self.time.assume_utc(),
+            data_json: self.data.map(Into::into),
+            metadata_json: self.metadata.map(Into::into),
+        })
+    }
+}
+
+/// A number in a row that is none of ours.
+pub(crate) fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Decode(error.into())
+}

@@ -1,0 +1,35 @@
+//! What the tests of a database share: a connection beside the store, messages to write, a wait.
+
+use std::ops::Range;
+
+use evenfold_core::message::NewMessage;
+use serde_json::value::RawValue;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use uuid::Uuid;
+
+pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The database that `cargo xtask test` makes by Message DB's scripts.
+pub(crate) const MESSAGE_DB: &str = "message_db";
+
+/// Messages with these numbers as their ids.
+pub(crate) fn messages(ids: Range<u128>) -> Result<Vec<NewMessage>> {
+    ids.map(|id| message(id, r#"{"amount":5}"#)).collect()
+}
+
+pub(crate) fn message(id: u128, data: &str) -> Result<NewMessage> {
+    let data = RawValue::from_string(data.into())?;
+    Ok(NewMessage::new(Uuid::from_u128(id), "Deposited", &data)?)
+}
+
+/// A connection of the server's owner that knows nothing of evenfold, but where Message DB is.
+pub(crate) async fn raw(url: &str) -> Result<PgConnection> {
+    let mut connection = PgConnection::connect(url).await?;
+    execute(&mut connection, "SET search_path = message_store, public").await?;
+    Ok(connection)
+}
+
+pub(crate) async fn execute(connection: &mut PgConnection, sql: &str) -> Result {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await?;
+    Ok(())
+}
