@@ -184,7 +184,7 @@ async fn options_that_cannot_be_run_are_refused_by_name() {
         (new().error_delay(Duration::ZERO), "error delay `0s`: "),
         (new().progress_interval(0), "progress interval `0`: "),
         (new().group(3, 3), "consumer group member `3`: the members of a group of 3 are 0 to 2"),
-        (new().entity("1").group(0, 2), "subscriber id `notes`: "),
+        (new().entity("1").group(0, 2), "stream name `account-1`: its subscriber takes no"),
         (new().start_at(Position::START), "start `0`: a subscriber of a category starts at a"),
         (new().handler(Notes::default()), "handler `Notes`: subscriber `notes` has another"),
         (

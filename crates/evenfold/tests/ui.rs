@@ -7,11 +7,11 @@ use trybuild::TestCases;
 
 /// Apart from those that compile: trybuild checks them all at once when none is to run.
 #[test]
-fn every_fault_says_what_to_write() {
+fn every_ui_case_of_a_fault_says_what_to_write() {
     TestCases::new().compile_fail("tests/ui/*/fail_*.rs");
 }
 
 #[test]
-fn every_sound_shape_compiles() {
+fn every_ui_case_of_a_sound_shape_compiles() {
     TestCases::new().pass("tests/ui/*/pass_*.rs");
 }
