@@ -1,7 +1,8 @@
 //! `cargo xtask prepare`: renews `.sqlx`, the checked queries that let a build need no database.
 //!
 //! `--check` renews nothing and says what is stale. Each backend is one row of the table below; the
-//! queries stand in the backend's crate, the schema in `migrations/`.
+//! queries stand in the backend's crate, the schema in `migrations/`. The programs that need a driver
+//! for this are in `examples/`.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -22,9 +23,18 @@ struct Database {
     /// checked queries yet.
     folder: &'static str,
     variable: &'static str,
-    /// Makes empty databases, one for each schema that the queries are for, and returns their
-    /// URLs. The queries must be answered alike by all of them.
-    create: fn(&Scratch) -> Result<Vec<String>>,
+    /// Makes an empty database of each schema.
+    create: fn(&Scratch) -> Result<Schemas>,
+    /// The one module whose queries need to be answered by our schema alone.
+    own: Option<&'static str>,
+}
+
+/// Leads to an empty database of each schema that the queries of a package are for.
+struct Schemas {
+    /// Has everything, so the package is compiled against it.
+    ours: String,
+    /// Must answer each query as ours does, those of the module `own` apart.
+    other: Option<String>,
 }
 
 const DATABASES: &[Database] = &[
@@ -33,12 +43,14 @@ const DATABASES: &[Database] = &[
         folder: "crates/sqlite",
         variable: "EVENFOLD_SQLITE_URL",
         create: sqlite,
+        own: None,
     },
     Database {
         package: "evenfold-postgres",
         folder: "crates/postgres",
         variable: "EVENFOLD_POSTGRES_URL",
         create: postgres,
+        own: Some("crates/postgres/src/own.rs"),
     },
 ];
 
@@ -108,29 +120,21 @@ fn queries_of_the_code() -> Result<Option<PathBuf>> {
     let fresh = empty(root.join("target/sqlx-check"))?;
     let folder = empty(root.join("target/sqlx-scratch"))?;
     let scratch = Scratch { folder, cluster: OnceCell::new() };
-    let mut first = Vec::new();
-    let mut others = Vec::new();
+    let mut created = Vec::new();
     for database in databases {
-        let mut urls = (database.create)(&scratch)?.into_iter();
-        first.extend(urls.next().map(|url| (database, url)));
-        others.extend(urls.map(|url| (database, url)));
+        created.push((database, (database.create)(&scratch)?));
     }
-    check_against(&first, &fresh)?;
-    let queries = queries_in(&fresh)?;
-    for (number, other) in others.into_iter().enumerate() {
-        let folder = empty(root.join(format!("target/sqlx-check-{number}")))?;
-        check_against(&[other], &folder)?;
-        let differs = |(name, query): (&String, &Value)| queries.get(name) != Some(query);
-        if let Some((_, query)) = queries_in(&folder)?.iter().find(|(n, q)| differs((n, q))) {
-            let sql = start_of_sql(query);
-            return Err(format!("another schema answers this query otherwise: {sql}").into());
+    check_against(&created, &fresh)?;
+    for (database, schemas) in &created {
+        if let Some(other) = &schemas.other {
+            same_answers(database, other, &fresh)?;
         }
     }
     Ok(Some(fresh))
 }
 
-/// Compiles packages, each against its database; the macros leave what they learned in the folder.
-fn check_against(databases: &[(&Database, String)], into: &Path) -> Result<()> {
+/// Compiles packages, each against our schema; the macros leave what they learned in the folder.
+fn check_against(databases: &[(&Database, Schemas)], into: &Path) -> Result<()> {
     let root = shell::root();
     let mut check =
         shell::cargo(["check", "--quiet", "--all-targets", "--all-features", "--locked"]);
@@ -138,8 +142,8 @@ fn check_against(databases: &[(&Database, String)], into: &Path) -> Result<()> {
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", into)
         .env("SQLX_TMP", empty(root.join("target/sqlx-tmp"))?);
-    for (database, url) in databases {
-        check.args(["-p", database.package]).env(database.variable, url);
+    for (database, schemas) in databases {
+        check.args(["-p", database.package]).env(database.variable, &schemas.ours);
         // The macros leave a query behind when they run, and cargo runs them on what has changed.
         shell::output(Command::new("touch").current_dir(root).args(sources(database)?))?;
     }
@@ -153,29 +157,83 @@ fn sources(database: &Database) -> Result<Vec<PathBuf>> {
     shell::files(database.folder, "rs")
 }
 
+/// Asks another schema for the queries of the code, and says which it answers otherwise.
+fn same_answers(database: &Database, url: &str, fresh: &Path) -> Result<()> {
+    let answers = empty(shell::root().join("target/sqlx-check-other"))?;
+    let mut describe = example("describe")?;
+    shell::output(describe.arg(url).args([fresh, &answers]))?;
+    let own = match database.own {
+        Some(module) if shell::root().join(module).exists() => shell::read(Path::new(module))?,
+        _ => String::new(),
+    };
+    let strangers = strangers(&queries_in(fresh)?, &queries_in(&answers)?, &own);
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    let place = database.own.unwrap_or("no module");
+    Err(format!(
+        "another schema than ours does not answer alike; what only ours can answer is written in \
+         {place}, whole in one literal:\n{}",
+        strangers.join("\n")
+    )
+    .into())
+}
+
+/// The queries that the other schema answers otherwise, or not at all, and that do not stand in the
+/// module which is for those.
+fn strangers(ours: &Queries, other: &Queries, own: &str) -> Vec<String> {
+    let own = without_spaces(own);
+    let otherwise = other.iter().filter(|(name, answer)| ours.get(*name) != Some(answer));
+    otherwise
+        .filter(|(_, answer)| !own.contains(&without_spaces(text(answer, "query"))))
+        .map(|(_, answer)| {
+            let error = match text(answer, "error") {
+                "" => "the types are others",
+                error => error,
+            };
+            format!("{}: {error}", start_of_sql(answer))
+        })
+        .collect()
+}
+
+/// SQL as it compares with the source that it was written in, whatever the lines of that source.
+fn without_spaces(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && *c != '\\').collect()
+}
+
+/// An example of this package, built.
+fn example(name: &str) -> Result<Command> {
+    // With the features of the whole workspace the driver is built once, here and for the tests.
+    let build = "build --quiet --locked --workspace --all-features --example";
+    if !shell::status(shell::cargo(build.split(' ')).arg(name))?.success() {
+        return Err(format!("crates/xtask/examples/{name}.rs does not compile; see above").into());
+    }
+    let mut example = Command::new(env::current_exe()?.with_file_name("examples").join(name));
+    example.current_dir(shell::root());
+    Ok(example)
+}
+
 /// A SQLite file, written by the SQLite that is built into sqlx: the schema may use what that
 /// version knows, and no machine needs a program for it.
-fn sqlite(scratch: &Scratch) -> Result<Vec<String>> {
-    // With the features of the whole workspace the driver is built once, here and for the tests.
-    let build = "build --quiet --locked --workspace --all-features --example scratch";
-    if !shell::status(&mut shell::cargo(build.split(' ')))?.success() {
-        return Err("crates/xtask/examples/scratch.rs does not compile; see above".into());
-    }
+fn sqlite(scratch: &Scratch) -> Result<Schemas> {
     let file = scratch.folder.join("sqlite.db");
-    let mut scratch = Command::new(env::current_exe()?.with_file_name("examples").join("scratch"));
-    scratch.current_dir(shell::root()).arg(&file).args(shell::files("migrations/sqlite", "sql")?);
+    let mut scratch = example("scratch")?;
+    scratch.arg(&file).args(shell::files("migrations/sqlite", "sql")?);
     if !shell::status(&mut scratch)?.success() {
         return Err("the migrations in migrations/sqlite do not run; see above".into());
     }
-    Ok(vec![format!("sqlite://{}", file.display())])
+    Ok(Schemas { ours: format!("sqlite://{}", file.display()), other: None })
 }
 
-/// The genuine Message DB, and our own schema.
-fn postgres(scratch: &Scratch) -> Result<Vec<String>> {
-    if scratch.cluster.get().is_none() {
-        scratch.cluster.set(Cluster::start()?).ok();
-    }
-    let Some(cluster) = scratch.cluster.get() else { return Ok(Vec::new()) };
+/// Our own schema, and the genuine Message DB as its scripts make it.
+fn postgres(scratch: &Scratch) -> Result<Schemas> {
+    let cluster = match scratch.cluster.get() {
+        Some(cluster) => cluster,
+        None => {
+            let cluster = Cluster::start()?;
+            scratch.cluster.get_or_init(|| cluster)
+        }
+    };
     message_db::install(cluster)?;
     let psql = |args: &[&str]| {
         let mut psql = Command::new("psql");
@@ -187,7 +245,7 @@ fn postgres(scratch: &Scratch) -> Result<Vec<String>> {
     for migration in shell::files("migrations/postgres", "sql")? {
         psql(&["-d", "ours", "-1", "-f", &migration.to_string_lossy()])?;
     }
-    Ok(vec![cluster.url(message_db::DATABASE), cluster.url("ours")])
+    Ok(Schemas { ours: cluster.url("ours"), other: Some(cluster.url(message_db::DATABASE)) })
 }
 
 /// The queries of a folder by the name of their file, which is a hash of the SQL.
@@ -227,10 +285,13 @@ fn differences(kept: &Queries, fresh: &Queries) -> Vec<String> {
 
 /// Enough of the SQL, on one line, to know the query by.
 fn start_of_sql(query: &Value) -> String {
-    let sql = query.get("query").and_then(Value::as_str).unwrap_or_default();
-    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = text(query, "query").split_whitespace().collect::<Vec<_>>().join(" ");
     let start: String = line.chars().take(72).collect();
     if start == line { line } else { format!("{start}…") }
+}
+
+fn text<'a>(query: &'a Value, key: &str) -> &'a str {
+    query.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The folder, empty and there.
@@ -276,6 +337,23 @@ mod tests {
         let found = differences(&one("query-a.json", true), &Queries::new());
         let fault = ".sqlx/query-a.json is of no query in the code: SELECT id FROM messages";
         assert_eq!(found, [fault]);
+    }
+
+    #[test]
+    fn what_another_schema_answers_otherwise_stands_in_the_module_for_it() {
+        let (ours, other) = (one("query-a.json", true), one("query-a.json", false));
+        let found = strangers(&ours, &other, "let sql = \"SELECT name FROM messages\";");
+        assert_eq!(found, ["SELECT id FROM messages: the types are others"]);
+        let own = "query!(\n    \"SELECT id \\\n     FROM messages\",\n)";
+        assert!(strangers(&ours, &other, own).is_empty());
+        assert!(strangers(&ours, &ours, "").is_empty());
+    }
+
+    #[test]
+    fn an_answer_that_is_an_error_says_so() {
+        let other = json!({ "query": "SELECT f()", "error": "there is no f()" });
+        let other = Queries::from([("query-a.json".to_owned(), other)]);
+        assert_eq!(strangers(&Queries::new(), &other, ""), ["SELECT f(): there is no f()"]);
     }
 
     #[test]
