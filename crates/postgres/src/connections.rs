@@ -8,10 +8,11 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use sqlx::error::BoxDynError;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{
     PgArguments, PgConnection, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
 };
-use sqlx::{Describe, Either, Execute, Executor, Postgres, SqlStr};
+use sqlx::{Connection, Describe, Either, Execute, Executor, Postgres, SqlStr};
 
 /// The pooler sets nothing for a client that it does not know, so the transaction does: where
 /// Message DB is, and the isolation that a batch needs to see what was written before its lock.
@@ -51,10 +52,30 @@ async fn answers<'q>(
     pool: &PgPool,
     query: impl Execute<'q, Postgres> + 'q,
 ) -> Result<Vec<Either<PgQueryResult, PgRow>>, sqlx::Error> {
-    let mut transaction = pool.begin_with(BEGIN).await?;
-    let answers = transaction.fetch_many(Unnamed(query)).try_collect().await?;
-    transaction.commit().await?;
-    Ok(answers)
+    let mut lent = Lent(Some(pool.acquire().await?));
+    let Some(connection) = &mut lent.0 else { return Err(sqlx::Error::PoolClosed) };
+    let answers = async {
+        let mut transaction = connection.begin_with(BEGIN).await?;
+        let answers = transaction.fetch_many(Unnamed(query)).try_collect().await?;
+        transaction.commit().await?;
+        Ok(answers)
+    }
+    .await;
+    drop(lent.0.take());
+    answers
+}
+
+/// A connection that goes back to the pool when a transaction has ended. One that is dropped before
+/// is closed: the driver does not know of a transaction whose beginning it did not hear of, and would
+/// leave it open in the pool.
+struct Lent(Option<PoolConnection<Postgres>>);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
+    }
 }
 
 impl<'c> Executor<'c> for Way<'c> {

@@ -7,6 +7,7 @@ use std::fmt;
 
 use evenfold_core::Error;
 use evenfold_core::error::Invalid;
+use sqlx::error::DatabaseError;
 
 /// Codes of Postgres: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 mod code {
@@ -19,6 +20,7 @@ mod code {
     pub(super) const QUERY_CANCELED: &str = "57014";
     pub(super) const READ_ONLY: &str = "25006";
     pub(super) const UNDEFINED_FUNCTION: &str = "42883";
+    pub(super) const PROTOCOL_VIOLATION: &str = "08P01";
     pub(super) const UNKNOWN_STATEMENT: &str = "26000";
     pub(super) const KNOWN_STATEMENT: &str = "42P05";
     pub(super) const NOT_IN_ENCODING: &str = "22021";
@@ -43,7 +45,7 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
             format!("{doing}: the server only reads, as a standby does; connect to the primary");
         return Error::unavailable(doing, error);
     }
-    if let Some(code::UNKNOWN_STATEMENT | code::KNOWN_STATEMENT) = code.as_deref() {
+    if code.as_deref().is_some_and(|code| is_of_pooler(code, &error)) {
         let hint = "a pooler in transaction mode stands before the server; write \
                     `pooler=transaction` in the URL, or choose it in the options";
         return Error::failed(format!("{doing}: {hint}"), error);
@@ -77,6 +79,17 @@ fn refused(code: &str, error: &sqlx::Error) -> Option<Invalid> {
         _ => return None,
     };
     Some(Invalid::new("message", error, rule))
+}
+
+/// Whether a pooler in transaction mode stands in the way: it gave our statement to a session that
+/// does not know it, or knows another by its name; or it refused what a session sets for itself.
+fn is_of_pooler(code: &str, error: &sqlx::Error) -> bool {
+    let said = || error.as_database_error().map(DatabaseError::message).unwrap_or_default();
+    match code {
+        code::UNKNOWN_STATEMENT | code::KNOWN_STATEMENT => true,
+        code::PROTOCOL_VIOLATION => said().contains("unsupported startup parameter"),
+        _ => false,
+    }
 }
 
 /// Whether a value is too large to be found by.
