@@ -19,7 +19,7 @@ use crate::schema::{Found, Schema, look};
 /// cannot work on what it leaves. On all others they can.
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
-/// As `sqlx.toml` names it for the macro.
+/// Beside the application's own `_sqlx_migrations`, whatever schema that is in.
 const BOOKS: &str = "message_store._evenfold_migrations";
 
 /// Stands in the bookkeeping for the migration that a Message DB had no need of.
@@ -43,15 +43,14 @@ pub enum Install {
 
 /// Checks that the database is a store, or makes it one.
 pub(crate) async fn open(on: Connections, what: Install) -> Result<Postgres, Error> {
-    let schema = match (seen(&on).await?, what) {
-        (Ok(found), Install::Adopt) if !found.schema.has_additions() => adopt(&on).await?,
-        (Ok(found), _) if is_current(&found) => found.schema,
-        (Ok(Found { applied, .. }), Install::Nothing) => {
-            return Err(refused(Fault::Outdated { applied, needed: last() }));
-        }
-        (Ok(_), _) | (Err(Fault::NotInstalled { .. }), Install::Missing | Install::Adopt) => {
-            install(&on).await?
-        }
+    let found = seen(&on).await?;
+    let schema = match (found.and_then(ready), what) {
+        (Ok(schema), Install::Adopt) if !schema.has_additions() => adopt(&on).await?,
+        (Ok(schema), _) => schema,
+        (
+            Err(Fault::NotInstalled { .. } | Fault::Outdated { .. }),
+            Install::Missing | Install::Adopt,
+        ) => install(&on).await?,
         (Err(fault), _) => return Err(refused(fault)),
     };
     Ok(Postgres { connections: on, schema })
@@ -63,7 +62,8 @@ pub(crate) async fn install(on: &Connections) -> Result<Schema, Error> {
         Ok(Found { schema, .. }) if !schema.has_additions() => {
             Err(refused(Fault::InstalledByOthers { version: schema.version().into() }))
         }
-        Ok(_) | Err(Fault::NotInstalled { .. }) => migrate(on, false).await,
+        Ok(_) => migrate(on, Before::OfOurs).await,
+        Err(Fault::NotInstalled { .. }) => migrate(on, Before::Nothing).await,
         Err(fault) => Err(refused(fault)),
     }
 }
@@ -71,12 +71,21 @@ pub(crate) async fn install(on: &Connections) -> Result<Schema, Error> {
 /// Adds our functions to a Message DB.
 pub(crate) async fn adopt(on: &Connections) -> Result<Schema, Error> {
     match seen(on).await? {
-        Ok(Found { schema, .. }) => migrate(on, !schema.has_additions()).await,
+        Ok(Found { schema, .. }) if schema.has_additions() => migrate(on, Before::OfOurs).await,
+        Ok(_) => migrate(on, Before::MessageDb).await,
         Err(fault) => Err(refused(fault)),
     }
 }
 
-async fn migrate(on: &Connections, adopting: bool) -> Result<Schema, Error> {
+/// What a database has before migrations are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    MessageDb,
+    OfOurs,
+}
+
+async fn migrate(on: &Connections, before: Before) -> Result<Schema, Error> {
     if on.pooler {
         return Err(refused(Fault::InstallThroughPooler));
     }
@@ -89,7 +98,7 @@ async fn migrate(on: &Connections, adopting: bool) -> Result<Schema, Error> {
             async move { raw_sql(LOCK_TIMEOUT).execute(connection).await.map(drop) }.boxed()
         })
         .connect_lazy_with(on.pool.connect_options().as_ref().clone());
-    let migrated = migrate_on(&own, adopting).await;
+    let migrated = migrate_on(&own, before).await;
     own.close().await;
     migrated.map_err(|error| match error {
         MigrateError::Execute(error) => while_doing(doing, error),
@@ -102,13 +111,17 @@ async fn migrate(on: &Connections, adopting: bool) -> Result<Schema, Error> {
     seen(on).await?.map(|found| found.schema).map_err(refused)
 }
 
-async fn migrate_on(own: &PgPool, adopting: bool) -> Result<(), MigrateError> {
-    if adopting {
-        note_adoption(&mut *own.acquire().await?).await?;
-    }
+async fn migrate_on(own: &PgPool, before: Before) -> Result<(), MigrateError> {
+    let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
+    migrator.dangerous_set_table_name(BOOKS);
     // A later release may have been here; that it left no break was seen before.
-    let mut migrator = sqlx::migrate!("./migrations");
     migrator.set_ignore_missing(true);
+    match before {
+        // Only here, for where the schema is there already it would still ask for that right.
+        Before::Nothing => drop(migrator.create_schema("message_store")),
+        Before::MessageDb => note_adoption(&mut *own.acquire().await?).await?,
+        Before::OfOurs => {}
+    }
     migrator.run(own).await
 }
 
@@ -135,8 +148,12 @@ pub(crate) fn is_of_later_kind(applied: i64) -> bool {
     applied / 1000 > last() / 1000
 }
 
-fn is_current(found: &Found) -> bool {
-    !found.schema.has_additions() || found.applied >= last()
+/// The store, if what is ours of it is not that of an earlier release.
+pub(crate) fn ready(Found { schema, applied }: Found) -> Result<Schema, Fault> {
+    if schema.has_additions() && applied < last() {
+        return Err(Fault::Outdated { applied, needed: last() });
+    }
+    Ok(schema)
 }
 
 /// A name for the migrations of this release, as a whole.

@@ -45,6 +45,7 @@ mod read;
 mod transaction;
 mod write;
 
+mod facts;
 mod fault;
 mod install;
 mod options;
@@ -61,6 +62,7 @@ use sqlx::postgres::PgPool;
 
 use connections::{Connections, Way};
 
+pub use facts::{Facts, IdleWriter};
 pub use fault::Fault;
 pub use install::Install;
 pub use options::Options;
@@ -130,6 +132,16 @@ impl Postgres {
     /// Which store the database had when it was opened.
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// What is known of the database now, for a person who wants to know why something does not
+    /// work; [`Options::facts`] tells it of one that cannot be opened, too.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not answer.
+    pub async fn facts(&self) -> Result<Facts, Error> {
+        Facts::of(&self.connections).await
     }
 
     /// Waits for calls under way and closes the connections, for every clone of this store.

@@ -12,6 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 
 use crate::connections::Connections;
+use crate::facts::Facts;
 use crate::install::Install;
 use crate::{Postgres, install};
 
@@ -85,6 +86,20 @@ impl Options {
             pool.close().await;
         }
         opened
+    }
+
+    /// What is known of the database at a URL, whether a store can be opened there or not. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// An invalid URL; a server that does not answer.
+    pub async fn facts(self, url: &str) -> Result<Facts, Error> {
+        let (connection, options) = self.with_url(url)?;
+        let pool = options.pool(connection);
+        let facts = Facts::of(&Connections { pool: pool.clone(), pooler: options.pooler }).await;
+        pool.close().await;
+        facts
     }
 
     /// Opens the store in the database of an application's own pool, whose size is its own affair.
