@@ -50,6 +50,10 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
                     `pooler=transaction` in the URL, or choose it in the options";
         return Error::failed(format!("{doing}: {hint}"), error);
     }
+    if matches!(&error, sqlx::Error::Tls(_)) && !cfg!(feature = "tls") {
+        let hint = "build with the feature `tls`, of evenfold or of evenfold-postgres";
+        return Error::failed(format!("{doing}: {hint}"), error);
+    }
     if is_lost(&error) || code.as_deref().is_some_and(is_passing) || is_out_of_turn(&error) {
         Error::unavailable(doing.to_string(), error)
     } else {

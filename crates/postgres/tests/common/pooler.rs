@@ -31,6 +31,11 @@ const PORT: u16 = 6432;
 impl Pooler {
     /// A pooler with so many sessions for each database and role.
     pub(crate) fn start(sessions: u32) -> Result<Self> {
+        Self::with(&format!("pool_mode = transaction\ndefault_pool_size = {sessions}\n"), &[])
+    }
+
+    /// A pooler with these settings beside those that are always the same, and these files.
+    pub(crate) fn with(more: &str, files: &[(&str, &str)]) -> Result<Self> {
         let url = std::env::var("DATABASE_URL")?;
         let (_, server) = url.split_once("?host=").ok_or("the server is not at a socket")?;
         let owner = std::fs::metadata(server)?;
@@ -38,18 +43,22 @@ impl Pooler {
         let place = folder.path().display();
         let settings = format!(
             "[databases]\n* = host={server} port=5432\n[pgbouncer]\n\
-             listen_addr =\nlisten_port = {PORT}\nunix_socket_dir = {place}\n\
+             listen_port = {PORT}\nunix_socket_dir = {place}\n\
              auth_type = trust\nauth_file = {place}/users\n\
-             pool_mode = transaction\ndefault_pool_size = {sessions}\n"
+             {}",
+            more.replace("FOLDER", &place.to_string()),
         );
-        std::fs::write(folder.path().join("settings"), settings)?;
-        std::fs::write(folder.path().join("users"), "\"postgres\" \"\"\n\"message_store\" \"\"\n")?;
+        let users = "\"postgres\" \"\"\n\"message_store\" \"\"\n";
+        let own = [("settings", &*settings), ("users", users)];
+        for (name, text) in files.iter().chain(&own) {
+            std::fs::write(folder.path().join(name), text)?;
+        }
 
         // Like the server it refuses to run as root, and it must reach the server's socket.
         let mut keeper = Command::new("sh");
         keeper.args(["-c", KEEPER, "keeper"]);
         if std::fs::metadata("/proc/self")?.uid() == 0 {
-            for file in ["", "settings", "users"] {
+            for (file, _) in files.iter().chain(&own).chain(&[("", "")]) {
                 chown(folder.path().join(file), Some(owner.uid()), Some(owner.gid()))?;
             }
             keeper.args(["-u", &name_of(owner.uid())?]);
