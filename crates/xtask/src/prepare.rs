@@ -12,7 +12,7 @@ use std::{env, fs};
 
 use serde_json::Value;
 
-use crate::db::Cluster;
+use crate::cluster::Cluster;
 use crate::message_db;
 use crate::shell::{self, Result, say};
 
@@ -230,7 +230,7 @@ fn postgres(scratch: &Scratch) -> Result<Schemas> {
     let cluster = if let Some(cluster) = scratch.cluster.get() {
         cluster
     } else {
-        let cluster = Cluster::start()?;
+        let cluster = Cluster::throwaway(None)?;
         scratch.cluster.get_or_init(|| cluster)
     };
     message_db::install(cluster)?;
