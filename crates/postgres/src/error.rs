@@ -18,6 +18,9 @@ mod code {
     pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
     pub(super) const QUERY_CANCELED: &str = "57014";
     pub(super) const READ_ONLY: &str = "25006";
+    pub(super) const UNDEFINED_FUNCTION: &str = "42883";
+    pub(super) const UNKNOWN_STATEMENT: &str = "26000";
+    pub(super) const KNOWN_STATEMENT: &str = "42P05";
     pub(super) const NOT_IN_ENCODING: &str = "22021";
     pub(super) const UNTRANSLATABLE: &str = "22P05";
     pub(super) const BAD_TEXT: &str = "22P02";
@@ -39,6 +42,11 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
         let doing =
             format!("{doing}: the server only reads, as a standby does; connect to the primary");
         return Error::unavailable(doing, error);
+    }
+    if let Some(code::UNKNOWN_STATEMENT | code::KNOWN_STATEMENT) = code.as_deref() {
+        let hint = "a pooler in transaction mode stands before the server; write \
+                    `pooler=transaction` in the URL, or choose it in the options";
+        return Error::failed(format!("{doing}: {hint}"), error);
     }
     if is_lost(&error) || code.as_deref().is_some_and(is_passing) || is_out_of_turn(&error) {
         Error::unavailable(doing.to_string(), error)
@@ -128,6 +136,11 @@ pub(crate) fn refusal(error: &sqlx::Error) -> Option<Refusal> {
         }
         _ => None,
     }
+}
+
+/// Whether the statement named a function that is not there.
+pub(crate) fn is_missing(error: &sqlx::Error) -> bool {
+    code_of(error).is_some_and(|code| code == code::UNDEFINED_FUNCTION)
 }
 
 pub(crate) fn code_of(error: &sqlx::Error) -> Option<String> {

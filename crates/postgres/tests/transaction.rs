@@ -32,25 +32,29 @@ async fn together(database: &TestDatabase) -> Result {
     let store = Postgres::from_pool(pool.clone()).await?;
     let stream = StreamName::new("account-1")?;
 
-    write_both(&pool, &stream).await?.rollback().await?;
+    write_both(&store, &pool, &stream).await?.rollback().await?;
     assert_eq!(store.stream_version(&stream).await?, None);
 
-    write_both(&pool, &stream).await?.commit().await?;
+    write_both(&store, &pool, &stream).await?.commit().await?;
     assert_eq!(store.stream_version(&stream).await?, Some(Position::new(3)?));
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM balances").fetch_one(&pool).await?;
     assert_eq!(rows, 1);
     Ok(())
 }
 
-async fn write_both(pool: &PgPool, stream: &StreamName) -> Result<PgTransaction<'static>> {
+async fn write_both(
+    store: &Postgres,
+    pool: &PgPool,
+    stream: &StreamName,
+) -> Result<PgTransaction<'static>> {
     let mut transaction = pool.begin().await?;
     execute(&mut transaction, "INSERT INTO public.balances VALUES (5)").await?;
     let first = ExpectedVersion::NoStream;
-    Postgres::write_in(&mut transaction, stream, &messages(0..1)?, first).await?;
+    store.write_in(&mut transaction, stream, &messages(0..1)?, first).await?;
     let then = ExpectedVersion::At(Position::START);
-    Postgres::write_in(&mut transaction, stream, &messages(1..4)?, then).await?;
+    store.write_in(&mut transaction, stream, &messages(1..4)?, then).await?;
     let (from, limit) = (Position::START, BatchSize::DEFAULT);
-    let own = Postgres::read_stream_in(&mut transaction, stream, from, limit).await?;
+    let own = store.read_stream_in(&mut transaction, stream, from, limit).await?;
     assert_eq!(own.len(), 4);
     Ok(transaction)
 }
@@ -71,20 +75,20 @@ async fn refused(database: &TestDatabase) -> Result {
     for count in [1, 3] {
         let batch = messages(10..10 + count)?;
         let stale = ExpectedVersion::NoStream;
-        let refused = Postgres::write_in(&mut transaction, &stream, &batch, stale).await;
+        let refused = store.write_in(&mut transaction, &stream, &batch, stale).await;
         assert!(refused.is_err_and(|error| error.is_conflict()));
     }
     let other = [message(1, r#"{"amount":6}"#)?];
     let any = ExpectedVersion::Any;
-    let refused = Postgres::write_in(&mut transaction, &stream, &other, any).await;
+    let refused = store.write_in(&mut transaction, &stream, &other, any).await;
     assert!(refused.is_err_and(|error| error.is_duplicate_id()));
     let bad = [message(20, r#"{"note":"\ud800"}"#)?];
-    let refused = Postgres::write_in(&mut transaction, &stream, &bad, any).await;
+    let refused = store.write_in(&mut transaction, &stream, &bad, any).await;
     assert!(refused.is_err_and(|error| error.is_invalid()));
 
-    let again = Postgres::write_in(&mut transaction, &stream, &messages(0..2)?, any).await?;
+    let again = store.write_in(&mut transaction, &stream, &messages(0..2)?, any).await?;
     assert!(again.is_repetition());
-    let written = Postgres::write_in(&mut transaction, &stream, &messages(2..4)?, any).await?;
+    let written = store.write_in(&mut transaction, &stream, &messages(2..4)?, any).await?;
     assert_eq!(written.last(), Position::new(3)?);
     transaction.commit().await?;
     assert_eq!(store.stream_version(&stream).await?, Some(Position::new(3)?));
