@@ -1,26 +1,28 @@
 //! `cargo xtask test`: every test and doctest of the workspace, beside a throwaway PostgreSQL.
 //!
 //! It does not say what a test is allowed to do; `.config/nextest.toml` holds the time limits, and
-//! `db.rs` makes the server. The laws are stated and tested by `crates/testkit`.
+//! `cluster.rs` makes the server. The laws are stated and tested by `crates/testkit`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use crate::db::Cluster;
+use crate::binaries;
+use crate::cluster::Cluster;
 use crate::message_db;
 use crate::shell::{self, Result, say};
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let (version, args) = binaries::asked(args)?;
     let laws = shell::root().join("target/laws");
     empty(&laws)?;
-    let cluster = Cluster::start()?;
+    let cluster = Cluster::throwaway(version)?;
     cluster.announce();
     message_db::install(&cluster)?;
 
     // The doctests run even after a failure, so that one run tells everything.
     let mut failed = Vec::new();
-    for (name, mut step) in steps(args) {
+    for (name, mut step) in steps(&args) {
         cluster.enter(&mut step);
         step.env("EVENFOLD_LAWS_DIR", &laws);
         if !shell::run(&mut step)?.success() {
