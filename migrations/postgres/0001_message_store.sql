@@ -197,7 +197,7 @@ $$;
 -- Reads. Their statements stand in the function, so that they are planned once in a session and not
 -- on every call. An argument as `(SELECT …)` is unknown to the planner even where it plans for one
 -- call, so it makes one plan for all, soon keeps it, and cannot take a worse one for a frequent name;
--- `crates/postgres/tests/differential/plans.sql` shows that it is on the right index. Only a condition
+-- `crates/postgres/tests/plans/reads.sql` shows that it is on the right index. Only a condition
 -- is put together as text.
 
 -- The messages of a stream, from a position on. A batch size of -1 is no limit.

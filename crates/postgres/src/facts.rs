@@ -69,9 +69,7 @@ pub struct IdleWriter {
 impl Facts {
     /// Asks the database that these connections lead to.
     pub(crate) async fn of(on: &Connections) -> Result<Self, Error> {
-        Self::ask(on)
-            .await
-            .map_err(|error| while_doing("asking about the message store", error))
+        Self::ask(on).await.map_err(|error| while_doing("asking about the message store", error))
     }
 
     async fn ask(on: &Connections) -> Result<Self, sqlx::Error> {

@@ -15,9 +15,9 @@ use futures::future::BoxFuture;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use crate::{Postgres, own};
 use crate::error::{Refusal, is_lost, refusal, while_doing};
 use crate::row::{decode, query_messages};
+use crate::{Postgres, own};
 
 impl WriteStore for Postgres {
     fn write<'a>(

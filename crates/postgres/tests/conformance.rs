@@ -1,23 +1,25 @@
-//! The Postgres store keeps the laws of a store, on Message DB as its own scripts install it and on
-//! our schema; each law has a fresh database, and a role that may do no more than a service.
+//! The Postgres store keeps the laws of a store, on Message DB 1.3 and 1.2 as their own scripts install
+//! them and on our schema; each law has a fresh database, and a role that may do no more than a service.
+
+mod figures;
 
 use std::sync::Arc;
 
 use evenfold_core::store::MessageStore;
-use evenfold_core::{Error, Memory};
+use evenfold_core::{Error, Ids, Memory, TimeOrderedIds};
 use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_testkit::conformance::Backend;
-use evenfold_testkit::model;
+use evenfold_testkit::model::{self, Tally};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-
-/// The database that `cargo xtask test` makes by Message DB's scripts.
-const MESSAGE_DB: &str = "message_db";
 
 /// The role that those scripts make, and ours too.
 const ROLE: &str = "message_store";
 
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+/// A backend by its name.
 struct On(&'static str);
 
 impl Backend for On {
@@ -29,8 +31,10 @@ impl Backend for On {
 
     fn home(&self) -> BoxFuture<'_, Result<TestDatabase, Error>> {
         async {
+            // The databases that `cargo xtask test` makes by Message DB's scripts.
             match self.0 {
-                "postgres-message-db" => TestDatabase::from_template(MESSAGE_DB).await,
+                "postgres-message-db" => TestDatabase::from_template("message_db").await,
+                "postgres-message-db-1.2" => TestDatabase::from_template("message_db_1_2").await,
                 _ => TestDatabase::new().await,
             }
         }
@@ -55,40 +59,61 @@ impl Backend for On {
     }
 }
 
-async fn answers_as_memory_does(backend: On) -> Result<(), Box<dyn std::error::Error>> {
-    let home = backend.home().await?;
-    let store = backend.open(&home).await?;
-    let tally = model::compare(&Memory::new(), &*store, 20_261, 400).await?;
-    assert!(tally.count("write", "conflict") > 4, "{tally}");
+async fn answers_as_memory_does(backend: On) -> Outcome {
+    for seed in [1, 2, 3, 20_261] {
+        let tally = compared(&backend, seed, 300).await?;
+        for answer in ["written", "conflict"] {
+            assert!(tally.count("write", answer) > 0, "seed {seed} has no {answer}: {tally}");
+        }
+    }
     Ok(())
 }
 
+/// An error says the seed and the step, so that it can be had again.
+async fn answers_what_nobody_has_asked_before(backend: On) -> Outcome {
+    let (_, seed) = TimeOrderedIds.next().as_u64_pair();
+    let tally = compared(&backend, seed, 600).await?;
+    figures::tell(&format!("{}-model", backend.0), format_args!("seed {seed}, 600 steps"))?;
+    assert!(tally.count("write", "written") > 0, "seed {seed}: {tally}");
+    Ok(())
+}
+
+async fn compared(backend: &On, seed: u64, steps: u32) -> Outcome<Tally> {
+    let home = backend.home().await?;
+    let store = backend.open(&home).await?;
+    Ok(model::compare(&Memory::new(), &*store, seed, steps).await?)
+}
+
+/// Every law, and random questions, as tests of one backend.
+macro_rules! tests_of {
+    ($backend:expr) => {
+        use super::{On, Outcome};
+
+        evenfold_testkit::conformance!(
+            $backend,
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        );
+
+        #[tokio::test]
+        async fn whatever_is_asked_at_random_it_answers_as_memory_does() -> Outcome {
+            super::answers_as_memory_does($backend).await
+        }
+
+        #[tokio::test]
+        async fn what_nobody_has_asked_before_it_answers_as_memory_does() -> Outcome {
+            super::answers_what_nobody_has_asked_before($backend).await
+        }
+    };
+}
+
 mod message_db {
-    use super::On;
+    tests_of!(On("postgres-message-db"));
+}
 
-    evenfold_testkit::conformance!(
-        On("postgres-message-db"),
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    );
-
-    #[tokio::test]
-    async fn whatever_is_asked_at_random_it_answers_as_memory_does()
-    -> Result<(), Box<dyn std::error::Error>> {
-        super::answers_as_memory_does(On("postgres-message-db")).await
-    }
+mod message_db_1_2 {
+    tests_of!(On("postgres-message-db-1.2"));
 }
 
 mod ours {
-    use super::On;
-
-    evenfold_testkit::conformance!(
-        On("postgres"),
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    );
-
-    #[tokio::test]
-    async fn whatever_is_asked_at_random_it_answers_as_memory_does()
-    -> Result<(), Box<dyn std::error::Error>> {
-        super::answers_as_memory_does(On("postgres")).await
-    }
+    tests_of!(On("postgres"));
 }

@@ -56,13 +56,19 @@ async fn message_db_is_used_as_it_is_and_nothing_is_installed_beside_it() -> Res
 }
 
 #[tokio::test]
-async fn another_version_is_refused() -> Result {
-    let database = TestDatabase::from_template(MESSAGE_DB).await?;
-    let old = "CREATE OR REPLACE FUNCTION message_store_version() RETURNS varchar
-        LANGUAGE sql AS $$ SELECT '1.1.5'::varchar $$";
-    execute(&mut raw(&database.url()).await?, old).await?;
-    let fault = fault(&database.url()).await?;
-    assert_eq!(fault, Fault::UnsupportedVersion { version: "1.1.5".into() });
+async fn an_older_message_db_is_used_or_refused_by_its_version() -> Result {
+    let database = TestDatabase::from_template("message_db_1_2").await?;
+    let store = Postgres::connect(&database.url_as("message_store")).await?;
+    assert_eq!(store.schema().version(), "1.2.6");
+
+    let database = TestDatabase::from_template("message_db_1_1").await?;
+    for url in [database.url(), database.url_as("message_store")] {
+        let fault = fault(&url).await?;
+        assert_eq!(fault, Fault::UnsupportedVersion { version: "1.1.6".into() });
+    }
+    // Not even beside it is anything installed.
+    let refused = Postgres::install(&PgPool::connect(&database.url()).await?).await.unwrap_err();
+    assert!(matches!(Fault::of(&refused), Some(Fault::UnsupportedVersion { .. })), "{refused:?}");
     Ok(())
 }
 

@@ -15,9 +15,10 @@ async fn facts(database: &TestDatabase) -> Result<Facts> {
 
 #[tokio::test]
 async fn of_a_healthy_store_there_is_nothing_to_tell() -> Result {
-    for (database, ours) in
-        [(TestDatabase::from_template(MESSAGE_DB).await?, false), (TestDatabase::new().await?, true)]
-    {
+    for (database, ours) in [
+        (TestDatabase::from_template(MESSAGE_DB).await?, false),
+        (TestDatabase::new().await?, true),
+    ] {
         for facts in [
             facts(&database).await?,
             Postgres::connect(&database.url()).await?.facts().await?,

@@ -39,7 +39,8 @@ async fn a_message_db_is_adopted_only_when_asked_and_keeps_what_it_has() -> Resu
     let at = |position| Ok::<_, Error>(ExpectedVersion::At(Position::new(position)?));
     after.write(&stream, &messages(3..6)?, at(2)?).await?;
     before.write(&stream, &messages(6..9)?, at(5)?).await?;
-    let write = "SELECT write_message(gen_random_uuid()::varchar, 'account-1', 'Opened', '{}', NULL, 8)";
+    let write =
+        "SELECT write_message(gen_random_uuid()::varchar, 'account-1', 'Opened', '{}', NULL, 8)";
     execute(&mut raw(&database.url()).await?, write).await?;
     assert_eq!(after.stream_version(&stream).await?, Some(Position::new(9)?));
     Ok(())
@@ -97,7 +98,8 @@ async fn a_schema_of_an_earlier_release_is_refused_or_brought_up_to_date() -> Re
 async fn a_migration_that_fails_leaves_the_last_whole_version_and_says_so() -> Result {
     let database = of_the_first_migration().await?;
     let mut owner = raw(&database.url()).await?;
-    let in_the_way = "CREATE FUNCTION append_items(text[], bigint[], integer[], uuid[], text[], text[],
+    let in_the_way =
+        "CREATE FUNCTION append_items(text[], bigint[], integer[], uuid[], text[], text[],
         text[]) RETURNS int LANGUAGE sql AS 'SELECT 1'";
     execute(&mut owner, in_the_way).await?;
     for _ in 0..2 {

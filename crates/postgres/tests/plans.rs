@@ -1,7 +1,11 @@
 //! Every read and write walks the index it should, on both schemas, with 100,000 messages, a frequent
 //! category, a hundred others and a rare one, by plans that are made without knowing the values.
 //!
-//! The queries are those that the crate was checked with, taken from `.sqlx`: none is forgotten.
+//! The queries are those that the crate was checked with, taken from `.sqlx`: none is forgotten. Of the
+//! functions in our schema the work is measured, for what stands in a function shows no plan:
+//! `plans/reads.sql` has the calls and how much each may touch.
+
+mod figures;
 
 use std::path::Path;
 
@@ -65,6 +69,75 @@ async fn plan(connection: &mut PgConnection, query: &str) -> Result<String> {
     let steps: std::result::Result<Vec<String>, _> =
         steps.iter().map(|step| step.try_get(0)).collect();
     Ok(steps?.join("\n"))
+}
+
+/// The plan of a function is made when a session calls it and may be kept, so each of these is one
+/// session, one stage after the other.
+#[tokio::test]
+async fn a_function_planned_on_an_empty_table_touches_no_more_than_it_should() -> Result {
+    let database = TestDatabase::new().await?;
+    let mut owner = session(&database).await?;
+    let writers = "DELETE FROM plans.reads WHERE call ~ 'write_message|append'";
+    execute(&mut owner, writers).await?;
+    measure(&mut owner, "on an empty table", 7).await?;
+    execute(&mut owner, "TRUNCATE plans.checks").await?;
+    execute(&mut owner, include_str!("plans/data.sql")).await?;
+    measure(&mut owner, "planned on an empty table", 0).await?;
+    execute(&mut owner, "DISCARD PLANS").await?;
+    measure(&mut owner, "without statistics", 7).await?;
+    judge(&mut owner, "without-statistics", 198).await
+}
+
+#[tokio::test]
+async fn a_function_planned_by_statistics_touches_no_more_than_it_should() -> Result {
+    let database = TestDatabase::new().await?;
+    let mut owner = session(&database).await?;
+    // What writes comes last, for it changes what the others read.
+    let writers = "CREATE TEMPORARY TABLE writers AS
+        SELECT * FROM plans.reads WHERE call ~ 'write_message|append';
+        DELETE FROM plans.reads WHERE call ~ 'write_message|append'";
+    execute(&mut owner, writers).await?;
+    execute(&mut owner, include_str!("plans/data.sql")).await?;
+    execute(&mut owner, "ANALYZE message_store.messages").await?;
+    measure(&mut owner, "with statistics", 7).await?;
+    execute(&mut owner, "VACUUM message_store.messages").await?;
+    measure(&mut owner, "with statistics and visibility", 7).await?;
+    let only_writers = "DELETE FROM plans.reads;
+        INSERT INTO plans.reads (call, index_name, most)
+        SELECT call, index_name, most FROM writers";
+    execute(&mut owner, only_writers).await?;
+    measure(&mut owner, "writing", 7).await?;
+    judge(&mut owner, "with-statistics", 207).await
+}
+
+async fn session(database: &TestDatabase) -> Result<PgConnection> {
+    let mut owner = PgConnection::connect(&database.url()).await?;
+    execute(&mut owner, "SET client_min_messages = warning; SET jit = off").await?;
+    let by_us_alone = "ALTER TABLE message_store.messages SET (autovacuum_enabled = off)";
+    execute(&mut owner, by_us_alone).await?;
+    execute(&mut owner, include_str!("plans/reads.sql")).await?;
+    Ok(owner)
+}
+
+async fn judge(owner: &mut PgConnection, name: &str, least: i64) -> Result {
+    let bad: Vec<String> = sqlx::query_scalar(
+        "SELECT format('%s, %s: %s reads %s of %s, at most %s; of others %s',
+            stage, mode, call, entries, index_name, most, coalesce(others, 'nothing'))
+         FROM plans.checks WHERE NOT good",
+    )
+    .fetch_all(&mut *owner)
+    .await?;
+    let query = "SELECT count(*) FROM plans.checks";
+    let checks: i64 = sqlx::query_scalar(query).fetch_one(owner).await?;
+    let text = format!("{checks} checks of the work of our functions, {} bad", bad.len());
+    figures::tell(&format!("postgres-plans-{name}"), text)?;
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+    assert!(checks >= least, "only {checks} checks");
+    Ok(())
+}
+
+async fn measure(connection: &mut PgConnection, stage: &str, times: i32) -> Result {
+    execute(connection, &format!("SELECT FROM plans.measure('{stage}', {times})")).await
 }
 
 /// The queries of this crate that name the table.

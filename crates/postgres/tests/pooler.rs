@@ -63,9 +63,7 @@ evenfold_testkit::conformance!(
 
 #[tokio::test]
 async fn an_application_writes_in_its_own_transaction_behind_a_pooler() -> Result {
-    for database in
-        [TestDatabase::from_template(MESSAGE_DB).await?, TestDatabase::new().await?]
-    {
+    for database in [TestDatabase::from_template(MESSAGE_DB).await?, TestDatabase::new().await?] {
         let mut owner = raw(&database.url()).await?;
         execute(&mut owner, "CREATE TABLE public.balances (amount int)").await?;
         let pooler = Pooler::start(2)?;

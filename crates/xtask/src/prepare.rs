@@ -233,7 +233,7 @@ fn postgres(scratch: &Scratch) -> Result<Schemas> {
         let cluster = Cluster::throwaway(None)?;
         scratch.cluster.get_or_init(|| cluster)
     };
-    message_db::install(cluster)?;
+    message_db::install_newest(cluster)?;
     let psql = |args: &[&str]| {
         let mut psql = Command::new("psql");
         psql.current_dir(shell::root()).args(["-X", "-q", "-v", "ON_ERROR_STOP=1"]).args(args);

@@ -15,27 +15,44 @@ use crate::shell::{self, Result, say};
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let (version, args) = binaries::asked(args)?;
     let laws = shell::root().join("target/laws");
+    let figures = shell::root().join("target/figures");
     empty(&laws)?;
+    empty(&figures)?;
     let cluster = Cluster::throwaway(version)?;
     cluster.announce();
+    have_pgbouncer()?;
     message_db::install(&cluster)?;
 
     // The doctests run even after a failure, so that one run tells everything.
     let mut failed = Vec::new();
     for (name, mut step) in steps(&args) {
         cluster.enter(&mut step);
-        step.env("EVENFOLD_LAWS_DIR", &laws);
+        step.env("EVENFOLD_LAWS_DIR", &laws).env("EVENFOLD_FIGURES_DIR", &figures);
         if !shell::run(&mut step)?.success() {
             failed.push(name);
         }
     }
-    report(&laws)?;
+    report("Laws per backend", &laws)?;
+    report("Figures", &figures)?;
 
     if failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     say(format!("\nfailed: {}", failed.join(", ")));
     Ok(ExitCode::FAILURE)
+}
+
+/// The pooler that the laws are tested behind.
+fn have_pgbouncer() -> Result<()> {
+    let found = shell::succeeds(Command::new("pgbouncer").arg("--version"));
+    if !found && !shell::apt_install("pgbouncer")? {
+        return Err(
+            "PgBouncer is needed and was not found; install it (`apt-get install pgbouncer`, \
+                    `brew install pgbouncer`)"
+                .into(),
+        );
+    }
+    Ok(())
 }
 
 fn steps(args: &[String]) -> [(&'static str, Command); 2] {
@@ -72,19 +89,20 @@ fn names_a_package(args: &[String]) -> bool {
 }
 
 /// Makes the folder, and takes out what an earlier run wrote, so that the report is of this run.
-fn empty(laws: &Path) -> Result<()> {
-    fs::create_dir_all(laws)?;
-    for file in texts(laws)? {
+fn empty(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    for file in texts(folder)? {
         fs::remove_file(file)?;
     }
     Ok(())
 }
 
-/// Prints what each backend's conformance tests wrote: the laws it keeps, and those it skipped.
-fn report(laws: &Path) -> Result<()> {
-    let texts = texts(laws)?;
+/// Prints what tests left in a folder: the laws that each backend keeps and those it skipped, or how
+/// much was compared.
+fn report(title: &str, folder: &Path) -> Result<()> {
+    let texts = texts(folder)?;
     if !texts.is_empty() {
-        say("\nLaws per backend");
+        say(format!("\n{title}"));
     }
     for file in texts {
         say(fs::read_to_string(file)?.trim_end());
@@ -92,8 +110,8 @@ fn report(laws: &Path) -> Result<()> {
     Ok(())
 }
 
-fn texts(laws: &Path) -> Result<Vec<PathBuf>> {
-    let mut texts: Vec<_> = shell::entries(laws)?.iter().map(fs::DirEntry::path).collect();
+fn texts(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut texts: Vec<_> = shell::entries(folder)?.iter().map(fs::DirEntry::path).collect();
     texts.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
     texts.sort();
     Ok(texts)

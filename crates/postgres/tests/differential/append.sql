@@ -1,13 +1,13 @@
 -- Our functions against Message DB's own: a batch does what as many calls of write_message do. To be
--- run on a database with 0002, ours or an adopted one, in psql with a search_path in which
--- write_message works. Rolls back what it wrote; ends in an error where it is not as it should be.
-BEGIN;
+-- run on a database with 0002, ours or an adopted one, with a search_path in which write_message works,
+-- in a transaction to be rolled back. Ends in an error that holds whatever is not as it should be, or
+-- leaves the number of its checks in the setting `append.checks`.
 DO $$
 DECLARE
     _row record;
     _got text;
     _ids uuid[];
-    _wrong integer := 0;
+    _wrong text[] := '{}';
     _checks integer := 0;
     _one text;
     _many text;
@@ -45,8 +45,7 @@ BEGIN
         END;
         _checks := _checks + 1;
         IF _one IS DISTINCT FROM _many THEN
-            _wrong := _wrong + 1;
-            RAISE WARNING '% at % by %: % and %', _stream, _expected, _size, _one, _many;
+            _wrong := _wrong || format('%s at %s by %s: %s and %s', _stream, _expected, _size, _one, _many);
         END IF;
     END LOOP;
     FOR _row IN
@@ -60,8 +59,7 @@ BEGIN
     LOOP
         _checks := _checks + 1;
         IF _row.n IS DISTINCT FROM _row.m THEN
-            _wrong := _wrong + 1;
-            RAISE WARNING 'streams differ: % and %', _row.n, _row.m;
+            _wrong := _wrong || format('streams differ: %s and %s', _row.n, _row.m);
         END IF;
     END LOOP;
     -- The column is what the functions say, wherever it is filled.
@@ -69,8 +67,7 @@ BEGIN
     WHERE m.cardinal_hash IS NOT NULL AND m.cardinal_hash <> message_store.hash_64(split_part(message_store.id(m.stream_name), '+', 1))
         OR m.stream_name LIKE 'many/%' AND m.cardinal_hash IS NULL AND m.stream_name LIKE '%-%';
     IF _size > 0 THEN
-        _wrong := _wrong + 1;
-        RAISE WARNING '% rows with a wrong hash', _size;
+        _wrong := _wrong || format('%s rows with a wrong hash', _size);
     END IF;
 
     -- Many streams: a stale expectation, two items of a stream, and one at fault among good ones.
@@ -82,8 +79,7 @@ BEGIN
     );
     _checks := _checks + 1;
     IF _got IS DISTINCT FROM '1:1:: 2::P0001:-1 3:2:: 4:0:: 5::P0001:2 6:0::' THEN
-        _wrong := _wrong + 1;
-        RAISE WARNING 'items: %', _got;
+        _wrong := _wrong || format('items: %s', _got);
     END IF;
     SELECT string_agg(format('%s:%s:%s:%s', item, last_position, error_state, error_constraint), ' ' ORDER BY item) INTO _got
     FROM message_store.append_items(
@@ -93,13 +89,11 @@ BEGIN
     );
     _checks := _checks + 1;
     IF _got IS DISTINCT FROM '1:3:: 2:0:: 3::23505:messages_id 4::23502: 5::P0001: 6::22P02:' THEN
-        _wrong := _wrong + 1;
-        RAISE WARNING 'items at fault: %', _got;
+        _wrong := _wrong || format('items at fault: %s', _got);
     END IF;
-    IF _wrong > 0 THEN
-        RAISE EXCEPTION '% of % checks failed', _wrong, _checks;
+    IF cardinality(_wrong) > 0 THEN
+        RAISE EXCEPTION E'% of % checks failed:\n%', cardinality(_wrong), _checks, array_to_string(_wrong, E'\n');
     END IF;
-    RAISE NOTICE 'append: % checks', _checks;
+    PERFORM set_config('append.checks', _checks::text, true);
 END
 $$;
-ROLLBACK;

@@ -1,9 +1,9 @@
 -- The differential test of Message DB's SQL: a table of calls, run in its order in one transaction on
 -- a database, each call in a subtransaction of its own, with rows or error kept as text.
 --
--- `calls.sql` fills the table, `differential.run` runs it, and two databases are compared by their
--- outcomes: `run.sh` does it today. A call that is to differ says why in `on_purpose`, and then must
--- differ. Only a superuser can run it, for it plays roles.
+-- `calls.sql` fills the table, `differential.run` runs it, and `../differential.rs` compares the outcomes
+-- of two databases. A call that is to differ says why in `on_purpose`, and then must differ. Only a
+-- superuser can run it, for it plays roles.
 
 DROP SCHEMA IF EXISTS differential CASCADE;
 CREATE SCHEMA differential;

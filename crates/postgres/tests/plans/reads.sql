@@ -4,8 +4,8 @@
 --
 -- Not the shape of a plan is checked but its work, by the counters that the server keeps for the
 -- transaction: which index was read, how many entries of it, and that the table was not walked.
--- To be run on a database with our migrations and no messages, in psql or line by line elsewhere.
--- It ends in an error if a read is not as it should be. `plans.checks` holds what was measured.
+-- To be run on a database with our migrations and no messages; `../plans.rs` measures at each stage.
+-- `plans.checks` holds what was measured.
 
 DROP SCHEMA IF EXISTS plans CASCADE;
 CREATE SCHEMA plans;
