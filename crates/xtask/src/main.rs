@@ -11,6 +11,7 @@ mod db;
 mod lint;
 mod message_db;
 mod prepare;
+mod python;
 mod shell;
 mod test;
 mod tidy;

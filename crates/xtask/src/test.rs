@@ -9,6 +9,7 @@ use std::process::{Command, ExitCode};
 
 use crate::db::Cluster;
 use crate::message_db;
+use crate::python;
 use crate::shell::{self, Result, say};
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
@@ -19,12 +20,14 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let cluster = Cluster::start()?;
     cluster.announce();
     message_db::install(&cluster)?;
+    let python = python::interpreter()?;
 
     // The doctests run even after a failure, so that one run tells everything.
     let mut failed = Vec::new();
     for (name, mut step) in steps(args) {
         cluster.enter(&mut step);
         step.env("EVENFOLD_LAWS_DIR", &laws).env("EVENFOLD_FIGURES_DIR", &figures);
+        step.env(python::VARIABLE, &python);
         if !shell::run(&mut step)?.success() {
             failed.push(name);
         }
