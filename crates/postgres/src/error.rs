@@ -45,6 +45,11 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
             format!("{doing}: the server only reads, as a standby does; connect to the primary");
         return Error::unavailable(doing, error);
     }
+    if code.as_deref() == Some(code::DEADLOCK) {
+        let hint = "another transaction and this one waited for each other, and this one was ended; \
+                    make it again, and write to several categories in one order everywhere";
+        return Error::unavailable(format!("{doing}: {hint}"), error);
+    }
     if code.as_deref().is_some_and(|code| is_of_pooler(code, &error)) {
         let hint = "a pooler in transaction mode stands before the server; write \
                     `pooler=transaction` in the URL, or choose it in the options";
