@@ -9,6 +9,7 @@ use evenfold_core::error::Rejection;
 use evenfold_core::message::Messages;
 use evenfold_core::projector::{Projection, Projector};
 use evenfold_core::reducer::Reducer;
+use evenfold_core::store::ReadStore;
 
 use crate::transact::Transact;
 use crate::{Category, EntityId, Error, Store, StreamName};
@@ -86,6 +87,21 @@ impl<S: Reducer> Entities<S> {
     ) -> Result<Projection<S>, Error> {
         let stream = self.stream(id)?;
         self.projector.run_on_stream(self.store.messages(), &stream).await
+    }
+
+    /// Loads an entity through another reader: through a store within a transaction of the
+    /// application, which sees what it wrote itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub async fn load_through<R: ReadStore + ?Sized>(
+        &self,
+        reader: &R,
+        id: impl TryInto<EntityId, Error: Into<Error>>,
+    ) -> Result<Projection<S>, Error> {
+        let stream = self.stream(id)?;
+        self.projector.run_on_stream(reader, &stream).await
     }
 
     /// Loads an entity if there is one.

@@ -7,6 +7,8 @@
 //! - [`Message`](derive@Message), [`Messages`](derive@Messages), [`macro@reducer`] and
 //!   [`macro@handler`] are the macros; [`prelude`] brings them in with the types they use.
 //! - [`mod@subscriber`] states what a subscriber promises and what happens when something fails.
+//! - `postgres` (a feature) is that store by its name: for an application's own pool, for writing
+//!   within the application's own transaction, and for the facts of a database.
 //! - [`stores`] is the contract between evenfold and a backend.
 
 mod connect;
@@ -30,6 +32,8 @@ pub use evenfold_core::{
     StreamName, SystemClock, TimeOrderedIds, error, handler, message, projector, reducer,
     store as stores,
 };
+#[cfg(feature = "postgres")]
+pub use evenfold_postgres as postgres;
 pub use host::{Host, Stops};
 pub use macros::{Message, Messages, handler, reducer};
 pub use store::{Store, Write};

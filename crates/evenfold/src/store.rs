@@ -12,7 +12,7 @@ use evenfold_core::handler::{BatchIds, Handler, Received};
 use evenfold_core::message::{Encode, Messages, Metadata, NewMessage, Recorded};
 use evenfold_core::reducer::Reducer;
 use evenfold_core::store::{
-    BatchSize, CategoryQuery, MessageStore, Written, category_messages, stream_messages,
+    BatchSize, CategoryQuery, MessageStore, WriteStore, Written, category_messages, stream_messages,
 };
 use evenfold_core::{Ids, TimeOrderedIds};
 use futures::future::BoxFuture;
@@ -246,6 +246,23 @@ impl Write<'_> {
     pub fn identified_by(mut self, id: Uuid) -> Self {
         self.marks.identity = Some(BatchIds::of(id));
         self
+    }
+
+    /// Writes through another writer now: through a store within a transaction of the application,
+    /// which the messages are then part of.
+    ///
+    /// Nothing is sent again where the reply is lost, for that loses the transaction too.
+    ///
+    /// # Errors
+    ///
+    /// Those of the write itself.
+    pub async fn through(self, writer: &dyn WriteStore) -> Result<Written, Error> {
+        let (stream, mut messages) = (self.stream?, self.messages?);
+        let ids = self.marks.ids(&stream)?;
+        self.marks.put_on(&mut messages, ids);
+        let written = writer.write(&stream, &messages, self.expected).await;
+        self.marks.settle(&stream);
+        written
     }
 
     /// Names the stream in which a reply is expected.

@@ -67,6 +67,7 @@ pub use fault::Fault;
 pub use install::Install;
 pub use options::Options;
 pub use schema::Schema;
+pub use transaction::Within;
 
 /// A store in a Postgres database; a clone shares its connections.
 ///

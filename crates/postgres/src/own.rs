@@ -5,11 +5,12 @@
 
 use evenfold_core::message::NewMessage;
 use evenfold_core::{ExpectedVersion, StreamName};
-use sqlx::PgExecutor;
+
+use crate::connections::Way;
 
 /// Writes a batch, and returns the position of its last message.
 pub(crate) async fn append_messages(
-    on: impl PgExecutor<'_>,
+    on: Way<'_>,
     stream: &StreamName,
     messages: &[NewMessage],
     expected: ExpectedVersion,

@@ -8,9 +8,9 @@ use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore};
 use evenfold_core::{Category, Error, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sqlx::PgExecutor;
 
 use crate::Postgres;
+use crate::connections::Way;
 use crate::error::while_doing;
 use crate::row::{decode, query_messages};
 
@@ -21,7 +21,7 @@ impl ReadStore for Postgres {
         from: Position,
         limit: BatchSize,
     ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        Self::stream_page(self.on(), stream, from, limit).boxed()
+        stream_page(self.on(), stream, from, limit).boxed()
     }
 
     fn read_category<'a>(
@@ -30,13 +30,7 @@ impl ReadStore for Postgres {
         from: GlobalPosition,
         limit: BatchSize,
     ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        async move {
-            self.category_page(query, from, limit).await.map_err(|error| {
-                let category = query.category();
-                while_doing(format_args!("reading category `{category}` from {from}"), error)
-            })
-        }
-        .boxed()
+        category_page(self.on(), query, from, limit).boxed()
     }
 
     fn last_message<'a>(
@@ -44,103 +38,91 @@ impl ReadStore for Postgres {
         stream: &'a StreamName,
         message_type: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
-        async move {
-            query_messages!(
-                "WHERE m.stream_name = $1 AND ($2::text IS NULL OR m.type = $2)
-                 ORDER BY m.position DESC LIMIT 1",
-                stream.as_str(),
-                message_type,
-            )
-            .fetch_optional(self.on())
-            .await
-            .map_err(|error| while_doing(format_args!("reading the end of `{stream}`"), error))
-        }
-        .boxed()
+        last(self.on(), stream, message_type).boxed()
     }
 
     fn stream_version<'a>(
         &'a self,
         stream: &'a StreamName,
     ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
-        Self::version(self.on(), stream).boxed()
+        version(self.on(), stream).boxed()
     }
 }
 
-impl Postgres {
-    pub(crate) async fn stream_page(
-        on: impl PgExecutor<'_>,
-        stream: &StreamName,
-        from: Position,
-        limit: BatchSize,
-    ) -> Result<Vec<Recorded>, Error> {
-        query_messages!(
-            "WHERE m.stream_name = $1 AND m.position >= $2 ORDER BY m.position LIMIT $3",
-            stream.require_id()?.as_str(),
-            from.get(),
-            i64::from(limit.get()),
-        )
-        .fetch_all(on)
-        .await
-        .map_err(|error| while_doing(format_args!("reading `{stream}` from {from}"), error))
-    }
+pub(crate) async fn last(
+    on: Way<'_>,
+    stream: &StreamName,
+    message_type: Option<&str>,
+) -> Result<Option<Recorded>, Error> {
+    query_messages!(
+        "WHERE m.stream_name = $1 AND ($2::text IS NULL OR m.type = $2)
+                 ORDER BY m.position DESC LIMIT 1",
+        stream.as_str(),
+        message_type,
+    )
+    .fetch_optional(on)
+    .await
+    .map_err(|error| while_doing(format_args!("reading the end of `{stream}`"), error))
+}
 
-    pub(crate) async fn version(
-        on: impl PgExecutor<'_>,
-        stream: &StreamName,
-    ) -> Result<Option<Position>, Error> {
-        sqlx::query_scalar!(
-            r#"
-                SELECT position FROM message_store.messages
-                WHERE stream_name = $1 ORDER BY position DESC LIMIT 1
-                "#,
-            stream.as_str(),
-        )
-        .fetch_optional(on)
-        .await
-        .and_then(|version| version.map(Position::new).transpose().map_err(decode))
-        .map_err(|error| while_doing(format_args!("reading the version of `{stream}`"), error))
-    }
+pub(crate) async fn stream_page(
+    on: Way<'_>,
+    stream: &StreamName,
+    from: Position,
+    limit: BatchSize,
+) -> Result<Vec<Recorded>, Error> {
+    query_messages!(
+        "WHERE m.stream_name = $1 AND m.position >= $2 ORDER BY m.position LIMIT $3",
+        stream.require_id()?.as_str(),
+        from.get(),
+        i64::from(limit.get()),
+    )
+    .fetch_all(on)
+    .await
+    .map_err(|error| while_doing(format_args!("reading `{stream}` from {from}"), error))
+}
 
-    /// Keeps to the index on the category, however rare it is and whichever plan is chosen.
-    ///
-    /// `= ANY` over one value, and the category in the order: an equation would tell the planner
-    /// that the order by global position alone will do, and then it may walk the primary key
-    /// through the whole table for a rare category. `coalesce` hides an equation that it takes for
-    /// so selective that it would sort the category rather than stop at the limit; that on the
-    /// correlation is not hidden, for the index has it. The hash is that
-    /// of `hash_64(cardinal_id(stream_name))`, by built-in functions alone, which is several times
-    /// faster; the remainder is taken before `abs`, which has no answer for the lowest number.
-    async fn category_page(
-        &self,
-        query: &CategoryQuery,
-        from: GlobalPosition,
-        limit: BatchSize,
-    ) -> Result<Vec<Recorded>, sqlx::Error> {
-        let (category, from) = (query.category().as_str(), from.get());
-        let limit = i64::from(limit.get());
-        let member = query.group().map(|group| i64::from(group.member()));
-        let size = query.group().map(|group| i64::from(group.size()));
-        let Some(correlation) = query.correlation().map(Category::as_str) else {
-            return query_messages!(
-                "WHERE message_store.category(m.stream_name) = ANY (ARRAY[$1::varchar])
-                   AND m.global_position >= $2
-                   AND coalesce($5::bigint IS NULL OR abs(mod(('x' || md5(split_part(substr(
-                           m.stream_name, nullif(strpos(m.stream_name, '-'), 0) + 1
-                       ), '+', 1)))::bit(64)::bigint, $5)) = $4::bigint, false)
-                 ORDER BY message_store.category(m.stream_name), m.global_position LIMIT $3",
-                category,
-                from,
-                limit,
-                member,
-                size,
-            )
-            .fetch_all(self.on())
-            .await;
-        };
-        query_messages!(
+pub(crate) async fn version(on: Way<'_>, stream: &StreamName) -> Result<Option<Position>, Error> {
+    sqlx::query_scalar!(
+        r#"
+            SELECT position FROM message_store.messages
+            WHERE stream_name = $1 ORDER BY position DESC LIMIT 1
+            "#,
+        stream.as_str(),
+    )
+    .fetch_optional(on)
+    .await
+    .and_then(|version| version.map(Position::new).transpose().map_err(decode))
+    .map_err(|error| while_doing(format_args!("reading the version of `{stream}`"), error))
+}
+
+/// Keeps to the index on the category, however rare it is and whichever plan is chosen.
+///
+/// `= ANY` over one value, and the category in the order: an equation would tell the planner
+/// that the order by global position alone will do, and then it may walk the primary key
+/// through the whole table for a rare category. `coalesce` hides an equation that it takes for
+/// so selective that it would sort the category rather than stop at the limit; that on the
+/// correlation is not hidden, for the index has it. The hash is that
+/// of `hash_64(cardinal_id(stream_name))`, by built-in functions alone, which is several times
+/// faster; the remainder is taken before `abs`, which has no answer for the lowest number.
+pub(crate) async fn category_page(
+    on: Way<'_>,
+    query: &CategoryQuery,
+    from: GlobalPosition,
+    limit: BatchSize,
+) -> Result<Vec<Recorded>, Error> {
+    let failed = |error| {
+        let category = query.category();
+        while_doing(format_args!("reading category `{category}` from {from}"), error)
+    };
+    let (category, from) = (query.category().as_str(), from.get());
+    let limit = i64::from(limit.get());
+    let member = query.group().map(|group| i64::from(group.member()));
+    let size = query.group().map(|group| i64::from(group.size()));
+    let Some(correlation) = query.correlation().map(Category::as_str) else {
+        return query_messages!(
             "WHERE message_store.category(m.stream_name) = ANY (ARRAY[$1::varchar])
                AND m.global_position >= $2
-               AND message_store.category(m.metadata ->> 'correlationStreamName') = $6::varchar
                AND coalesce($5::bigint IS NULL OR abs(mod(('x' || md5(split_part(substr(
                        m.stream_name, nullif(strpos(m.stream_name, '-'), 0) + 1
                    ), '+', 1)))::bit(64)::bigint, $5)) = $4::bigint, false)
@@ -150,9 +132,27 @@ impl Postgres {
             limit,
             member,
             size,
-            correlation,
         )
-        .fetch_all(self.on())
+        .fetch_all(on)
         .await
-    }
+        .map_err(failed);
+    };
+    query_messages!(
+        "WHERE message_store.category(m.stream_name) = ANY (ARRAY[$1::varchar])
+           AND m.global_position >= $2
+           AND message_store.category(m.metadata ->> 'correlationStreamName') = $6::varchar
+           AND coalesce($5::bigint IS NULL OR abs(mod(('x' || md5(split_part(substr(
+                   m.stream_name, nullif(strpos(m.stream_name, '-'), 0) + 1
+               ), '+', 1)))::bit(64)::bigint, $5)) = $4::bigint, false)
+         ORDER BY message_store.category(m.stream_name), m.global_position LIMIT $3",
+        category,
+        from,
+        limit,
+        member,
+        size,
+        correlation,
+    )
+    .fetch_all(on)
+    .await
+    .map_err(failed)
 }

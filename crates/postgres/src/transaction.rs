@@ -3,74 +3,166 @@
 //! Owns the savepoint that a refused write is undone to. The statements are those of `write.rs` and
 //! `read.rs`.
 
+use std::fmt;
+
 use evenfold_core::error::Conflict;
 use evenfold_core::message::{NewMessage, Recorded};
-use evenfold_core::store::{BatchSize, Written, check_batch};
-use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
-use sqlx::{Acquire, PgTransaction};
+use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore, WriteStore, Written, check_batch};
+use evenfold_core::{Error, ExpectedVersion, GlobalPosition, Position, StreamName};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::lock::Mutex;
+use sqlx::{Connection, PgConnection, PgTransaction};
 
-use crate::Postgres;
 use crate::error::{Refusal, refusal};
-use crate::write::{Answer, writing};
+use crate::write::{Answer, find, writing};
+use crate::{Postgres, read};
 
 impl Postgres {
-    /// Writes messages to the end of a stream in the application's own transaction, with all laws of
-    /// [`WriteStore`](evenfold_core::store::WriteStore): they are there when it commits, or not at
-    /// all. A refused write leaves the transaction as it was before, and usable.
+    /// The store within the application's own transaction, for as long as that is lent: with all
+    /// laws of [`WriteStore`] and [`ReadStore`], messages are there when it commits, or not at all.
     ///
-    /// Until the end of the transaction nobody else writes to the category, so keep it short, and
-    /// write to several categories in one order everywhere: two transactions that wait for each
-    /// other are a deadlock, which the server ends with an error that
-    /// [is unavailable](Error::is_unavailable). Begin the transaction in the database of this store,
-    /// on a pool that [`from_pool`](Self::from_pool) accepts, and at READ COMMITTED.
+    /// - A refused write leaves the transaction as it was before, and usable.
+    /// - What it wrote itself it reads; nobody else does before it commits.
+    /// - Until its end nobody else writes to the categories that it wrote to. So keep it short, and
+    ///   write to several categories in one order everywhere: two transactions that wait for each
+    ///   other are a deadlock, which the server ends with an error that
+    ///   [is unavailable](Error::is_unavailable), and then the transaction is to be made again.
     ///
-    /// # Errors
+    /// Begin the transaction in the database of this store, on a pool that
+    /// [`from_pool`](Self::from_pool) accepts, and at READ COMMITTED.
     ///
-    /// Those of [`WriteStore::write`](evenfold_core::store::WriteStore::write).
-    pub async fn write_in(
-        &self,
-        transaction: &mut PgTransaction<'_>,
-        stream: &StreamName,
-        messages: &[NewMessage],
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use evenfold_core::message::NewMessage;
+    /// use evenfold_core::store::WriteStore;
+    /// use evenfold_core::{ExpectedVersion, StreamName};
+    /// use evenfold_postgres::Postgres;
+    /// use sqlx::PgPool;
+    ///
+    /// async fn open(
+    ///     pool: &PgPool,
+    ///     store: &Postgres,
+    ///     opened: NewMessage,
+    /// ) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let mut transaction = pool.begin().await?;
+    ///     sqlx::query("INSERT INTO owners VALUES ('Ada')").execute(&mut *transaction).await?;
+    ///     store
+    ///         .within(&mut transaction)
+    ///         .write(&StreamName::new("account-1")?, &[opened], ExpectedVersion::NoStream)
+    ///         .await?;
+    ///     transaction.commit().await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn within<'t>(&'t self, transaction: &'t mut PgTransaction<'_>) -> Within<'t> {
+        Within { store: self, transaction: Mutex::new(transaction) }
+    }
+}
+
+/// A store within a transaction of the application, from [`Postgres::within`].
+pub struct Within<'t> {
+    store: &'t Postgres,
+    transaction: Mutex<&'t mut PgConnection>,
+}
+
+impl fmt::Debug for Within<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Within").field("store", self.store).finish_non_exhaustive()
+    }
+}
+
+impl WriteStore for Within<'_> {
+    fn write<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        messages: &'a [NewMessage],
         expected: ExpectedVersion,
-    ) -> Result<Written, Error> {
-        check_batch(messages)?;
-        loop {
-            if let Some(written) = self.attempt_in(transaction, stream, messages, expected).await? {
-                return Ok(written);
+    ) -> BoxFuture<'a, Result<Written, Error>> {
+        async move {
+            check_batch(messages)?;
+            let mut transaction = self.transaction.lock().await;
+            loop {
+                let written = self.attempt(&mut transaction, stream, messages, expected).await?;
+                if let Some(written) = written {
+                    return Ok(written);
+                }
             }
         }
+        .boxed()
     }
+}
 
-    /// Reads a page of a stream as the transaction sees it, with what it wrote itself.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`ReadStore::read_stream`](evenfold_core::store::ReadStore::read_stream).
-    pub async fn read_stream_in(
-        &self,
-        transaction: &mut PgTransaction<'_>,
-        stream: &StreamName,
+impl ReadStore for Within<'_> {
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamName,
         from: Position,
         limit: BatchSize,
-    ) -> Result<Vec<Recorded>, Error> {
-        let on = self.connections.within(transaction);
-        Self::stream_page(on, stream, from, limit).await
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        async move {
+            let mut transaction = self.transaction.lock().await;
+            let on = self.store.connections.within(&mut transaction);
+            read::stream_page(on, stream, from, limit).await
+        }
+        .boxed()
     }
 
+    fn read_category<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        async move {
+            let mut transaction = self.transaction.lock().await;
+            let on = self.store.connections.within(&mut transaction);
+            read::category_page(on, query, from, limit).await
+        }
+        .boxed()
+    }
+
+    fn last_message<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        message_type: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
+        async move {
+            let mut transaction = self.transaction.lock().await;
+            let on = self.store.connections.within(&mut transaction);
+            read::last(on, stream, message_type).await
+        }
+        .boxed()
+    }
+
+    fn stream_version<'a>(
+        &'a self,
+        stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
+        async move {
+            let mut transaction = self.transaction.lock().await;
+            read::version(self.store.connections.within(&mut transaction), stream).await
+        }
+        .boxed()
+    }
+}
+
+impl Within<'_> {
     /// Writes, or finds out why not; nothing when the reason is gone. To go back to the savepoint
     /// frees the lock, so another writer may have brought the stream to the expected version.
-    async fn attempt_in(
+    async fn attempt(
         &self,
-        transaction: &mut PgTransaction<'_>,
+        transaction: &mut PgConnection,
         stream: &StreamName,
         messages: &[NewMessage],
         expected: ExpectedVersion,
     ) -> Result<Option<Written>, Error> {
+        let connections = &self.store.connections;
         let failed = |error| writing(stream, messages, error);
         let mut savepoint = transaction.begin().await.map_err(failed)?;
-        let on = self.connections.within(&mut savepoint);
-        let refused = match self.insert(on, stream, messages, expected).await {
+        let on = connections.within(&mut savepoint);
+        let refused = match self.store.insert(on, stream, messages, expected).await {
             Ok(Answer::Written(last)) => {
                 savepoint.commit().await.map_err(failed)?;
                 return Ok(Some(Written::now(last)));
@@ -86,13 +178,11 @@ impl Postgres {
             }
         };
         savepoint.rollback().await.map_err(failed)?;
-        let on = self.connections.within(transaction);
-        let found = Self::find(on, messages).await.map_err(failed)?;
+        let found = find(connections.within(transaction), messages).await.map_err(failed)?;
         if let Some(written) = Written::by_ids(stream, messages, &found)? {
             return Ok(Some(written));
         }
-        let on = self.connections.within(transaction);
-        let version = Self::version(on, stream).await?;
+        let version = read::version(connections.within(transaction), stream).await?;
         // An older snapshot than that of the other writer shows the version that was expected.
         if !expected.holds(version) || refused == Refusal::Position {
             return Err(Conflict::new(stream.clone(), expected, version).into());

@@ -12,9 +12,9 @@ use evenfold_core::store::{ReadStore, WriteStore, Written, check_batch};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::connections::Way;
 use crate::error::{Refusal, is_lost, refusal, while_doing};
 use crate::row::{decode, query_messages};
 use crate::{Postgres, own};
@@ -78,9 +78,8 @@ impl Postgres {
                 None => return Err(writing(stream, messages, error)),
             },
         };
-        let found = Self::find(self.on(), messages)
-            .await
-            .map_err(|error| writing(stream, messages, error))?;
+        let found =
+            find(self.on(), messages).await.map_err(|error| writing(stream, messages, error))?;
         if let Some(written) = Written::by_ids(stream, messages, &found)? {
             return Ok(Some(written));
         }
@@ -99,7 +98,7 @@ impl Postgres {
         messages: &[NewMessage],
         lost: sqlx::Error,
     ) -> Result<Option<Written>, Error> {
-        if let Ok(found) = Self::find(self.on(), messages).await
+        if let Ok(found) = find(self.on(), messages).await
             && let Some(written) = Written::by_ids(stream, messages, &found)?
         {
             return Ok(Some(written));
@@ -109,109 +108,109 @@ impl Postgres {
 
     pub(crate) async fn insert(
         &self,
-        on: impl PgExecutor<'_>,
+        on: Way<'_>,
         stream: &StreamName,
         messages: &[NewMessage],
         expected: ExpectedVersion,
     ) -> Result<Answer, sqlx::Error> {
         match messages {
-            [message] => Self::insert_one(on, stream, message, expected).await,
+            [message] => insert_one(on, stream, message, expected).await,
             _ if self.schema.has_additions() => {
                 let last = own::append_messages(on, stream, messages, expected).await?;
                 Position::new(last).map(Answer::Written).map_err(decode)
             }
-            _ => Self::insert_all(on, stream, messages, expected).await,
+            _ => insert_all(on, stream, messages, expected).await,
         }
     }
+}
 
-    async fn insert_one(
-        on: impl PgExecutor<'_>,
-        stream: &StreamName,
-        message: &NewMessage,
-        expected: ExpectedVersion,
-    ) -> Result<Answer, sqlx::Error> {
-        let position = sqlx::query_scalar!(
-            r#"
-            SELECT message_store.write_message(
-                $1::uuid::varchar, $2::varchar, $3::varchar, $4::text::jsonb, $5::text::jsonb,
-                $6::bigint
-            ) AS "position!"
-            "#,
-            message.id(),
-            stream.as_str(),
-            message.message_type(),
-            message.stored_data(),
-            message.stored_metadata(),
-            expected.as_number(),
+async fn insert_one(
+    on: Way<'_>,
+    stream: &StreamName,
+    message: &NewMessage,
+    expected: ExpectedVersion,
+) -> Result<Answer, sqlx::Error> {
+    let position = sqlx::query_scalar!(
+        r#"
+        SELECT message_store.write_message(
+            $1::uuid::varchar, $2::varchar, $3::varchar, $4::text::jsonb, $5::text::jsonb,
+            $6::bigint
+        ) AS "position!"
+        "#,
+        message.id(),
+        stream.as_str(),
+        message.message_type(),
+        message.stored_data(),
+        message.stored_metadata(),
+        expected.as_number(),
+    )
+    // It reads to the end of the answer, and so hears of a commit that failed.
+    .fetch_one(on)
+    .await?;
+    Position::new(position).map(Answer::Written).map_err(decode)
+}
+
+/// As `write_message` does it, for all messages at once, with nothing installed. The version is read by a volatile
+/// function from a row that exists when the lock is had, so it sees what was committed until
+/// then, which the statement's own snapshot does not. Text is cast row by row: arrays of jsonb
+/// cost a third more.
+async fn insert_all(
+    on: Way<'_>,
+    stream: &StreamName,
+    messages: &[NewMessage],
+    expected: ExpectedVersion,
+) -> Result<Answer, sqlx::Error> {
+    let ids: Vec<_> = messages.iter().map(NewMessage::id).collect();
+    let types: Vec<_> = messages.iter().map(NewMessage::message_type).collect();
+    let data: Vec<_> = messages.iter().map(NewMessage::stored_data).collect();
+    let metadata: Vec<_> = messages.iter().map(NewMessage::stored_metadata).collect();
+    let last = sqlx::query_scalar!(
+        r#"
+        WITH locked AS MATERIALIZED (
+            SELECT message_store.acquire_lock($1::varchar) AS key
+        ),
+        stream AS MATERIALIZED (
+            SELECT coalesce(message_store.stream_version($1::varchar), -1) AS version
+            FROM locked
+            WHERE locked.key IS NOT NULL
+        ),
+        inserted AS (
+            INSERT INTO message_store.messages
+                (id, stream_name, type, position, data, metadata)
+            SELECT
+                batch.id, $1, batch.type, stream.version + batch.number,
+                batch.data::jsonb, batch.metadata::jsonb
+            FROM stream, unnest($2::uuid[], $3::text[], $4::text[], $5::text[])
+                WITH ORDINALITY AS batch (id, type, data, metadata, number)
+            WHERE $6::bigint IS NULL OR stream.version = $6
+            ORDER BY batch.number
+            RETURNING position
         )
-        // It reads to the end of the answer, and so hears of a commit that failed.
-        .fetch_one(on)
-        .await?;
-        Position::new(position).map(Answer::Written).map_err(decode)
+        SELECT max(inserted.position) AS position FROM inserted
+        "#,
+        stream.as_str(),
+        &ids,
+        types as _,
+        data as _,
+        metadata as _,
+        expected.as_number(),
+    )
+    .fetch_one(on)
+    .await?;
+    match last {
+        Some(last) => Position::new(last).map(Answer::Written).map_err(decode),
+        None => Ok(Answer::Version),
     }
+}
 
-    /// As `write_message` does it, for all messages at once, with nothing installed. The version is read by a volatile
-    /// function from a row that exists when the lock is had, so it sees what was committed until
-    /// then, which the statement's own snapshot does not. Text is cast row by row: arrays of jsonb
-    /// cost a third more.
-    async fn insert_all(
-        on: impl PgExecutor<'_>,
-        stream: &StreamName,
-        messages: &[NewMessage],
-        expected: ExpectedVersion,
-    ) -> Result<Answer, sqlx::Error> {
-        let ids: Vec<_> = messages.iter().map(NewMessage::id).collect();
-        let types: Vec<_> = messages.iter().map(NewMessage::message_type).collect();
-        let data: Vec<_> = messages.iter().map(NewMessage::stored_data).collect();
-        let metadata: Vec<_> = messages.iter().map(NewMessage::stored_metadata).collect();
-        let last = sqlx::query_scalar!(
-            r#"
-            WITH locked AS MATERIALIZED (
-                SELECT message_store.acquire_lock($1::varchar) AS key
-            ),
-            stream AS MATERIALIZED (
-                SELECT coalesce(message_store.stream_version($1::varchar), -1) AS version
-                FROM locked
-                WHERE locked.key IS NOT NULL
-            ),
-            inserted AS (
-                INSERT INTO message_store.messages
-                    (id, stream_name, type, position, data, metadata)
-                SELECT
-                    batch.id, $1, batch.type, stream.version + batch.number,
-                    batch.data::jsonb, batch.metadata::jsonb
-                FROM stream, unnest($2::uuid[], $3::text[], $4::text[], $5::text[])
-                    WITH ORDINALITY AS batch (id, type, data, metadata, number)
-                WHERE $6::bigint IS NULL OR stream.version = $6
-                ORDER BY batch.number
-                RETURNING position
-            )
-            SELECT max(inserted.position) AS position FROM inserted
-            "#,
-            stream.as_str(),
-            &ids,
-            types as _,
-            data as _,
-            metadata as _,
-            expected.as_number(),
-        )
-        .fetch_one(on)
-        .await?;
-        match last {
-            Some(last) => Position::new(last).map(Answer::Written).map_err(decode),
-            None => Ok(Answer::Version),
-        }
-    }
-
-    /// The message under the id of each of these, in the same order.
-    pub(crate) async fn find(
-        on: impl PgExecutor<'_>,
-        messages: &[NewMessage],
-    ) -> Result<Vec<Option<Recorded>>, sqlx::Error> {
-        let ids: Vec<_> = messages.iter().map(NewMessage::id).collect();
-        let found = query_messages!("WHERE m.id = ANY ($1)", &ids).fetch_all(on).await?;
-        let mut found: HashMap<Uuid, Recorded> =
-            found.into_iter().map(|message| (message.id, message)).collect();
-        Ok(messages.iter().map(|message| found.remove(&message.id())).collect())
-    }
+/// The message under the id of each of these, in the same order.
+pub(crate) async fn find(
+    on: Way<'_>,
+    messages: &[NewMessage],
+) -> Result<Vec<Option<Recorded>>, sqlx::Error> {
+    let ids: Vec<_> = messages.iter().map(NewMessage::id).collect();
+    let found = query_messages!("WHERE m.id = ANY ($1)", &ids).fetch_all(on).await?;
+    let mut found: HashMap<Uuid, Recorded> =
+        found.into_iter().map(|message| (message.id, message)).collect();
+    Ok(messages.iter().map(|message| found.remove(&message.id())).collect())
 }

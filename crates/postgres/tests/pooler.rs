@@ -10,7 +10,7 @@ mod pooler;
 use std::sync::Arc;
 
 use common::{MESSAGE_DB, Result, execute, messages, raw};
-use evenfold_core::store::{BatchSize, MessageStore, ReadStore};
+use evenfold_core::store::{BatchSize, MessageStore, ReadStore, WriteStore};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_postgres::{Fault, Install, Postgres};
@@ -83,13 +83,13 @@ async fn an_application_writes_in_its_own_transaction_behind_a_pooler() -> Resul
             execute(&mut transaction, "INSERT INTO public.balances VALUES (5)").await?;
             let batch = messages(round * 10..round * 10 + 1 + round % 3)?;
             let any = ExpectedVersion::Any;
-            store.write_in(&mut transaction, &stream, &batch, any).await?;
+            store.within(&mut transaction).write(&stream, &batch, any).await?;
             let stale = ExpectedVersion::NoStream;
             let other = messages(round * 10 + 5..round * 10 + 6)?;
-            let refused = store.write_in(&mut transaction, &stream, &other, stale).await;
+            let refused = store.within(&mut transaction).write(&stream, &other, stale).await;
             assert!(refused.unwrap_err().is_conflict());
             let (from, limit) = (Position::START, BatchSize::DEFAULT);
-            let seen = store.read_stream_in(&mut transaction, &stream, from, limit).await?;
+            let seen = store.within(&mut transaction).read_stream(&stream, from, limit).await?;
             assert!(seen.iter().any(|message| message.id == batch[0].id()));
             transaction.commit().await?;
         }

@@ -50,11 +50,11 @@ async fn write_both(
     let mut transaction = pool.begin().await?;
     execute(&mut transaction, "INSERT INTO public.balances VALUES (5)").await?;
     let first = ExpectedVersion::NoStream;
-    store.write_in(&mut transaction, stream, &messages(0..1)?, first).await?;
+    store.within(&mut transaction).write(stream, &messages(0..1)?, first).await?;
     let then = ExpectedVersion::At(Position::START);
-    store.write_in(&mut transaction, stream, &messages(1..4)?, then).await?;
+    store.within(&mut transaction).write(stream, &messages(1..4)?, then).await?;
     let (from, limit) = (Position::START, BatchSize::DEFAULT);
-    let own = store.read_stream_in(&mut transaction, stream, from, limit).await?;
+    let own = store.within(&mut transaction).read_stream(stream, from, limit).await?;
     assert_eq!(own.len(), 4);
     Ok(transaction)
 }
@@ -75,20 +75,20 @@ async fn refused(database: &TestDatabase) -> Result {
     for count in [1, 3] {
         let batch = messages(10..10 + count)?;
         let stale = ExpectedVersion::NoStream;
-        let refused = store.write_in(&mut transaction, &stream, &batch, stale).await;
+        let refused = store.within(&mut transaction).write(&stream, &batch, stale).await;
         assert!(refused.is_err_and(|error| error.is_conflict()));
     }
     let other = [message(1, r#"{"amount":6}"#)?];
     let any = ExpectedVersion::Any;
-    let refused = store.write_in(&mut transaction, &stream, &other, any).await;
+    let refused = store.within(&mut transaction).write(&stream, &other, any).await;
     assert!(refused.is_err_and(|error| error.is_duplicate_id()));
     let bad = [message(20, r#"{"note":"\ud800"}"#)?];
-    let refused = store.write_in(&mut transaction, &stream, &bad, any).await;
+    let refused = store.within(&mut transaction).write(&stream, &bad, any).await;
     assert!(refused.is_err_and(|error| error.is_invalid()));
 
-    let again = store.write_in(&mut transaction, &stream, &messages(0..2)?, any).await?;
+    let again = store.within(&mut transaction).write(&stream, &messages(0..2)?, any).await?;
     assert!(again.is_repetition());
-    let written = store.write_in(&mut transaction, &stream, &messages(2..4)?, any).await?;
+    let written = store.within(&mut transaction).write(&stream, &messages(2..4)?, any).await?;
     assert_eq!(written.last(), Position::new(3)?);
     transaction.commit().await?;
     assert_eq!(store.stream_version(&stream).await?, Some(Position::new(3)?));

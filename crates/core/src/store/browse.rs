@@ -20,7 +20,7 @@ use crate::{Category, GlobalPosition, Position, StreamName};
     message = "`{Self}` cannot be browsed",
     note = "`BrowseStore` is one of the four topics of a `MessageStore`"
 )]
-pub trait BrowseStore: Send + Sync + 'static {
+pub trait BrowseStore: Send + Sync {
     /// Lists categories, those after the one given.
     ///
     /// # Errors

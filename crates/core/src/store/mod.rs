@@ -39,7 +39,9 @@ pub use write::{WriteStore, Written, check_batch};
     note = "a store implements `WriteStore`, `ReadStore`, `BrowseStore`, `ProgressStore` and \
             `MessageStore`"
 )]
-pub trait MessageStore: WriteStore + ReadStore + BrowseStore + ProgressStore + Debug {
+pub trait MessageStore:
+    WriteStore + ReadStore + BrowseStore + ProgressStore + Debug + 'static
+{
     /// The name of the backend in logs and reports, as in `sqlite`.
     fn name(&self) -> &'static str;
 

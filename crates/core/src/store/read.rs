@@ -30,7 +30,7 @@ use crate::{Category, GlobalPosition, Position, StreamName};
     message = "`{Self}` cannot read messages",
     note = "`ReadStore` is one of the four topics of a `MessageStore`"
 )]
-pub trait ReadStore: Send + Sync + 'static {
+pub trait ReadStore: Send + Sync {
     /// Reads a page of a stream, from a position on (that one too).
     ///
     /// # Errors

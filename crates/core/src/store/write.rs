@@ -62,7 +62,7 @@ use crate::{ExpectedVersion, Position, StreamName};
     message = "`{Self}` cannot write messages",
     note = "`WriteStore` is one of the four topics of a `MessageStore`"
 )]
-pub trait WriteStore: Send + Sync + 'static {
+pub trait WriteStore: Send + Sync {
     /// Writes messages to the end of a stream if it is at the expected version.
     ///
     /// # Errors
