@@ -26,7 +26,8 @@ const TABLE: &[Row] = &[
     Row { package: "evenfold-core", may: &[], dev: &[] },
     Row { package: "evenfold-macros", may: &[], dev: &[] },
     Row { package: "evenfold-sqlite", may: CORE, dev: TESTKIT },
-    Row { package: "evenfold-postgres", may: CORE, dev: TESTKIT },
+    // Their tests start servers, kill them and start them again, with what `cargo xtask` has for it.
+    Row { package: "evenfold-postgres", may: CORE, dev: &["evenfold-testkit", "xtask"] },
     Row { package: "evenfold-testkit", may: CORE, dev: &[] },
     Row {
         package: "evenfold",
@@ -37,7 +38,7 @@ const TABLE: &[Row] = &[
     Row {
         package: "evenfold-tests",
         // Faults and benchmarks look inside the file, so they may open it beside the store.
-        may: &["evenfold", "evenfold-testkit", "evenfold-postgres", "evenfold-sqlite"],
+        may: &["evenfold", "evenfold-testkit", "evenfold-postgres", "evenfold-sqlite", "xtask"],
         dev: &[],
     },
     Row { package: "xtask", may: &[], dev: &[] },
@@ -150,12 +151,14 @@ mod tests {
         assert!(depends("evenfold", "evenfold-sqlite", None).is_empty());
         assert!(depends("evenfold-sqlite", "evenfold-core", Some("dev")).is_empty());
         assert!(depends("evenfold-sqlite", "evenfold-testkit", Some("dev")).is_empty());
+        assert!(depends("evenfold-postgres", "xtask", Some("dev")).is_empty());
     }
 
     #[test]
     fn an_arrow_that_is_not_in_the_table_is_refused() {
         assert_eq!(depends("evenfold-core", "evenfold-macros", Some("dev")).len(), 1);
         assert_eq!(depends("bank", "evenfold-core", None).len(), 1);
+        assert_eq!(depends("evenfold-postgres", "xtask", None).len(), 1);
         assert_eq!(depends("xtask", "evenfold-core", Some("dev")).len(), 1);
     }
 

@@ -49,7 +49,7 @@ impl Cluster {
     ///
     /// When PostgreSQL is not to be had here, or does not start.
     pub fn durable(name: &str) -> Result<Self> {
-        Self::begin(binaries::find(None)?, &[], &format!("postgres-{name}"))
+        Self::begin(binaries::find(None)?, &[], name)
     }
 
     fn begin(bin: PathBuf, settings: &[&str], name: &str) -> Result<Self> {
@@ -120,7 +120,7 @@ impl Cluster {
             format!("primary_conninfo=host={} user=postgres", primary.display()),
         ];
         let settings = self.settings.iter().cloned().chain(settings);
-        let mut standby = Self::empty(self.bin.clone(), settings, &format!("postgres-{name}"))?;
+        let mut standby = Self::empty(self.bin.clone(), settings, name)?;
         self.stop()?;
         let mut copy = standby.home.command(Path::new("cp"));
         standby.do_in_home(copy.arg("-R").args([&primary.join("data"), Path::new("data")]))?;
