@@ -265,5 +265,9 @@ BEGIN
         message_store.append_messages(varchar, uuid[], text[], text[], text[], bigint),
         message_store.append_items(text[], bigint[], integer[], uuid[], text[], text[], text[])
     TO message_store;
+    -- The driver's own, not there where the files are run by hand.
+    IF pg_catalog.to_regclass('message_store._evenfold_migrations') IS NOT NULL THEN
+        GRANT SELECT ON message_store._evenfold_migrations TO message_store;
+    END IF;
 END
 $$;

@@ -71,7 +71,7 @@ impl BrowseStore for Postgres {
                     last: GlobalPosition::new(row.last).map_err(decode)?,
                 })
             })
-            .fetch_all(&self.pool)
+            .fetch_all(self.on())
             .await
             .map_err(|error| while_doing("listing categories", error))
         }
@@ -111,7 +111,7 @@ impl BrowseStore for Postgres {
                     last: GlobalPosition::new(row.last).map_err(decode)?,
                 })
             })
-            .fetch_all(&self.pool)
+            .fetch_all(self.on())
             .await
             .map_err(|error| while_doing(format_args!("listing streams of `{category}`"), error))
         }
@@ -121,7 +121,7 @@ impl BrowseStore for Postgres {
     fn message(&self, id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, Error>> {
         async move {
             query_messages!("WHERE m.id = $1", id)
-                .fetch_optional(&self.pool)
+                .fetch_optional(self.on())
                 .await
                 .map_err(|error| while_doing(format_args!("reading message `{id}`"), error))
         }

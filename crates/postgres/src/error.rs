@@ -7,6 +7,7 @@ use std::fmt;
 
 use evenfold_core::Error;
 use evenfold_core::error::Invalid;
+use sqlx::error::DatabaseError;
 
 /// Codes of Postgres: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 mod code {
@@ -18,6 +19,10 @@ mod code {
     pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
     pub(super) const QUERY_CANCELED: &str = "57014";
     pub(super) const READ_ONLY: &str = "25006";
+    pub(super) const UNDEFINED_FUNCTION: &str = "42883";
+    pub(super) const PROTOCOL_VIOLATION: &str = "08P01";
+    pub(super) const UNKNOWN_STATEMENT: &str = "26000";
+    pub(super) const KNOWN_STATEMENT: &str = "42P05";
     pub(super) const NOT_IN_ENCODING: &str = "22021";
     pub(super) const UNTRANSLATABLE: &str = "22P05";
     pub(super) const BAD_TEXT: &str = "22P02";
@@ -39,6 +44,15 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
         let doing =
             format!("{doing}: the server only reads, as a standby does; connect to the primary");
         return Error::unavailable(doing, error);
+    }
+    if code.as_deref().is_some_and(|code| is_of_pooler(code, &error)) {
+        let hint = "a pooler in transaction mode stands before the server; write \
+                    `pooler=transaction` in the URL, or choose it in the options";
+        return Error::failed(format!("{doing}: {hint}"), error);
+    }
+    if matches!(&error, sqlx::Error::Tls(_)) && !cfg!(feature = "tls") {
+        let hint = "build with the feature `tls`, of evenfold or of evenfold-postgres";
+        return Error::failed(format!("{doing}: {hint}"), error);
     }
     if is_lost(&error) || code.as_deref().is_some_and(is_passing) || is_out_of_turn(&error) {
         Error::unavailable(doing.to_string(), error)
@@ -69,6 +83,17 @@ fn refused(code: &str, error: &sqlx::Error) -> Option<Invalid> {
         _ => return None,
     };
     Some(Invalid::new("message", error, rule))
+}
+
+/// Whether a pooler in transaction mode stands in the way: it gave our statement to a session that
+/// does not know it, or knows another by its name; or it refused what a session sets for itself.
+fn is_of_pooler(code: &str, error: &sqlx::Error) -> bool {
+    let said = || error.as_database_error().map(DatabaseError::message).unwrap_or_default();
+    match code {
+        code::UNKNOWN_STATEMENT | code::KNOWN_STATEMENT => true,
+        code::PROTOCOL_VIOLATION => said().contains("unsupported startup parameter"),
+        _ => false,
+    }
 }
 
 /// Whether a value is too large to be found by.
@@ -128,6 +153,11 @@ pub(crate) fn refusal(error: &sqlx::Error) -> Option<Refusal> {
         }
         _ => None,
     }
+}
+
+/// Whether the statement named a function that is not there.
+pub(crate) fn is_missing(error: &sqlx::Error) -> bool {
+    code_of(error).is_some_and(|code| code == code::UNDEFINED_FUNCTION)
 }
 
 pub(crate) fn code_of(error: &sqlx::Error) -> Option<String> {

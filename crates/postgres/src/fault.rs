@@ -1,6 +1,6 @@
 //! Why a database cannot be used as a store, and what to do about it.
 //!
-//! Owns the texts alone; `install.rs` finds the faults.
+//! Owns the texts alone; `schema.rs` finds the faults.
 
 use std::error::Error as _;
 
@@ -23,7 +23,8 @@ pub enum Fault {
     },
     /// A store that is not ours stands where ours was to be installed.
     #[error(
-        "Message DB {version} is installed already; connect to it as it is, it needs nothing of ours"
+        "Message DB {version} is installed already; connect to it as it is, or add our functions \
+         beside its own by `Postgres::adopt` or `install=adopt` in the URL"
     )]
     InstalledByOthers {
         /// The version that is installed.
@@ -38,6 +39,34 @@ pub enum Fault {
         /// The version that is installed.
         version: String,
     },
+    /// Our schema is that of an earlier release.
+    #[error(
+        "the message store is at migration {applied}, and this release of evenfold needs {needed}; \
+         run `Postgres::install`, or write `install=yes` in the URL, as a role that owns the schema"
+    )]
+    Outdated {
+        /// The last migration that was run.
+        applied: i64,
+        /// The last migration of this release.
+        needed: i64,
+    },
+    /// Our schema is that of a later release, which made a break.
+    #[error(
+        "the message store is at migration {applied}, a break that a later release of evenfold made; \
+         this release knows migrations up to {known}, so use that later release"
+    )]
+    LaterRelease {
+        /// The last migration that was run.
+        applied: i64,
+        /// The last migration of this release.
+        known: i64,
+    },
+    /// Migrations need one session, which a pooler in transaction mode does not give.
+    #[error(
+        "nothing is installed through a pooler in transaction mode; install by a URL that leads to \
+         the server itself, and without `install=` in this one"
+    )]
+    InstallThroughPooler,
     /// The functions of Message DB would not find each other.
     #[error(
         "the search_path of role `{user}` in database `{database}` does not lead to schema \
@@ -66,6 +95,17 @@ pub enum Fault {
     Standby {
         /// The database.
         database: String,
+    },
+    /// The sessions of the role only read.
+    #[error(
+        "the sessions of role `{user}` in database `{database}` only read, for \
+         default_transaction_read_only is on; turn it off for this role or database"
+    )]
+    ReadOnly {
+        /// The database.
+        database: String,
+        /// The role that connected.
+        user: String,
     },
     /// The database does not keep every text.
     #[error(

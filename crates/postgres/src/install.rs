@@ -1,43 +1,159 @@
-//! Looking at a database before it is used, and making it a store when that is asked for.
+//! Making a database a store: our schema where there is none, our functions beside a Message DB's.
 //!
-//! Owns what a person reads when the database is not one to write to. The schema is in
-//! `migrations/`; how the connections are made is in `options.rs`.
+//! Owns what is run, and what a person reads when that fails. The schema is in `migrations/`; what
+//! is there before is looked at in `schema.rs`.
 
 use evenfold_core::Error;
-use sqlx::migrate::Migrator;
-use sqlx::postgres::PgPool;
-use sqlx::{PgConnection, query, query_scalar};
+use futures::FutureExt;
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::{PgConnection, raw_sql};
 
+use crate::Postgres;
+use crate::connections::Connections;
 use crate::error::while_doing;
 use crate::fault::Fault;
-use crate::{Postgres, Schema};
+use crate::schema::{Found, Schema, look};
 
+/// Our migrations. One whose number begins a new thousand is a break: clients of an earlier release
+/// cannot work on what it leaves. On all others they can.
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
+/// Beside the application's own `_sqlx_migrations`, whatever schema that is in.
+const BOOKS: &str = "message_store._evenfold_migrations";
+
+/// Stands in the bookkeeping for the migration that a Message DB had no need of.
+pub(crate) const ADOPTED: &str = "adopted from Message DB";
+
+/// A migration that waits for a lock keeps others waiting behind it.
+const LOCK_TIMEOUT: &str = "SET lock_timeout = '10s'";
+
+/// What becomes of a database when a store is opened in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Install {
+    /// It must have a store that is ready.
+    #[default]
+    Nothing,
+    /// One without a store gets ours, and what evenfold once installed is brought up to date. A
+    /// Message DB is used as it is.
+    Missing,
+    /// The same, and a Message DB is [adopted](Postgres::adopt).
+    Adopt,
+}
+
 /// Checks that the database is a store, or makes it one.
-pub(crate) async fn open(pool: &PgPool, install_if_missing: bool) -> Result<Postgres, Error> {
-    let schema = match look(pool).await? {
-        Ok(schema) => schema,
-        Err(Fault::NotInstalled { .. }) if install_if_missing => install(pool).await?,
-        Err(fault) => return Err(failed(fault)),
+pub(crate) async fn open(on: Connections, what: Install) -> Result<Postgres, Error> {
+    let found = seen(&on).await?;
+    let schema = match (found.and_then(ready), what) {
+        (Ok(schema), Install::Adopt) if !schema.has_additions() => adopt(&on).await?,
+        (Ok(schema), _) => schema,
+        (
+            Err(Fault::NotInstalled { .. } | Fault::Outdated { .. }),
+            Install::Missing | Install::Adopt,
+        ) => install(&on).await?,
+        (Err(fault), _) => return Err(refused(fault)),
     };
-    Ok(Postgres { pool: pool.clone(), schema })
+    Ok(Postgres { connections: on, schema })
 }
 
 /// Installs our schema, or brings it up to date, all of a version or nothing of it.
-pub(crate) async fn install(pool: &PgPool) -> Result<Schema, Error> {
-    match look(pool).await? {
-        Err(Fault::NotInstalled { .. }) | Ok(Schema { ours: true, .. }) => {}
-        Ok(Schema { version, .. }) => return Err(failed(Fault::InstalledByOthers { version })),
-        Err(fault) => return Err(failed(fault)),
+pub(crate) async fn install(on: &Connections) -> Result<Schema, Error> {
+    match seen(on).await? {
+        Ok(Found { schema, .. }) if !schema.has_additions() => {
+            Err(refused(Fault::InstalledByOthers { version: schema.version().into() }))
+        }
+        Ok(_) => migrate(on, Before::OfOurs).await,
+        Err(Fault::NotInstalled { .. }) => migrate(on, Before::Nothing).await,
+        Err(fault) => Err(refused(fault)),
+    }
+}
+
+/// Adds our functions to a Message DB.
+pub(crate) async fn adopt(on: &Connections) -> Result<Schema, Error> {
+    match seen(on).await? {
+        Ok(Found { schema, .. }) if schema.has_additions() => migrate(on, Before::OfOurs).await,
+        Ok(_) => migrate(on, Before::MessageDb).await,
+        Err(fault) => Err(refused(fault)),
+    }
+}
+
+/// What a database has before migrations are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    MessageDb,
+    OfOurs,
+}
+
+async fn migrate(on: &Connections, before: Before) -> Result<Schema, Error> {
+    if on.pooler {
+        return Err(refused(Fault::InstallThroughPooler));
     }
     let doing = "installing the message store";
-    MIGRATOR.run(pool).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(error)
-        | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => while_doing(doing, error),
+    // A connection of its own: where a migration fails, the driver leaves the lock that keeps two
+    // installers apart, and it goes with the connection.
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .after_connect(|connection, _| {
+            async move { raw_sql(LOCK_TIMEOUT).execute(connection).await.map(drop) }.boxed()
+        })
+        .connect_lazy_with(on.pool.connect_options().as_ref().clone());
+    let migrated = migrate_on(&own, before).await;
+    own.close().await;
+    migrated.map_err(|error| match error {
+        MigrateError::Execute(error) => while_doing(doing, error),
+        MigrateError::ExecuteMigration(error, version) => {
+            let undone = "was undone, so the database is as it was before it";
+            while_doing(format_args!("{doing}: migration {version} {undone}"), error)
+        }
         other => Error::failed(doing, other),
     })?;
-    look(pool).await?.map_err(failed)
+    seen(on).await?.map(|found| found.schema).map_err(refused)
+}
+
+async fn migrate_on(own: &PgPool, before: Before) -> Result<(), MigrateError> {
+    let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
+    migrator.dangerous_set_table_name(BOOKS);
+    // A later release may have been here; that it left no break was seen before.
+    migrator.set_ignore_missing(true);
+    match before {
+        // Only here, for where the schema is there already it would still ask for that right.
+        Before::Nothing => drop(migrator.create_schema("message_store")),
+        Before::MessageDb => note_adoption(&mut *own.acquire().await?).await?,
+        Before::OfOurs => {}
+    }
+    migrator.run(own).await
+}
+
+/// Our first migration makes what a Message DB has, so it is noted as run.
+async fn note_adoption(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    connection.lock().await?;
+    connection.ensure_migrations_table(BOOKS).await?;
+    let first = MIGRATOR.iter().next().cloned();
+    let is_new = connection.list_applied_migrations(BOOKS).await?.is_empty();
+    if let Some(mut first) = first.filter(|_| is_new) {
+        first.description = ADOPTED.into();
+        connection.skip(BOOKS, &first).await?;
+    }
+    connection.unlock().await
+}
+
+/// The number of the last migration of this release.
+pub(crate) fn last() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+/// Whether a migration of a later release has made a break that we cannot work on.
+pub(crate) fn is_of_later_kind(applied: i64) -> bool {
+    applied / 1000 > last() / 1000
+}
+
+/// The store, if what is ours of it is not that of an earlier release.
+pub(crate) fn ready(Found { schema, applied }: Found) -> Result<Schema, Fault> {
+    if schema.has_additions() && applied < last() {
+        return Err(Fault::Outdated { applied, needed: last() });
+    }
+    Ok(schema)
 }
 
 /// A name for the migrations of this release, as a whole.
@@ -48,114 +164,15 @@ pub(crate) fn fingerprint() -> String {
     format!("{hash:016x}")
 }
 
-fn failed(fault: Fault) -> Error {
+fn refused(fault: Fault) -> Error {
     Error::failed("opening the message store", fault)
 }
 
-/// What kind of store a database is, or why it is none to write to.
-async fn look(pool: &PgPool) -> Result<Result<Schema, Fault>, Error> {
-    async {
-        let mut connection = pool.acquire().await?;
-        inspect(&mut connection).await
-    }
-    .await
-    .map_err(|error| while_doing("opening the message store", error))
+async fn seen(on: &Connections) -> Result<Result<Found, Fault>, Error> {
+    look(on).await.map_err(|error| while_doing("opening the message store", error))
 }
 
-/// Asks the catalogs alone, which everybody may read, before anything of the store is touched.
-async fn inspect(connection: &mut PgConnection) -> Result<Result<Schema, Fault>, sqlx::Error> {
-    let found = query!(
-        r#"
-        SELECT
-            current_database()::text AS "database!",
-            current_user::text AS "user!",
-            current_setting('server_encoding') AS "encoding!",
-            pg_is_in_recovery() AS "standby!",
-            schema.oid IS NOT NULL AS "has_schema!",
-            messages.oid IS NOT NULL AS "has_messages!",
-            bookkeeping.oid IS NOT NULL AS "ours!",
-            coalesce(has_schema_privilege(schema.oid, 'USAGE'), false) AS "may_use!",
-            coalesce(has_table_privilege(messages.oid, 'SELECT'), false) AS "may_read!",
-            coalesce(has_table_privilege(messages.oid, 'INSERT'), false) AS "may_write!",
-            coalesce(has_sequence_privilege(numbers.oid, 'USAGE'), false) AS "may_count!",
-            coalesce((
-                SELECT bool_and(has_function_privilege(function.oid, 'EXECUTE'))
-                FROM pg_catalog.pg_proc AS function
-                WHERE function.pronamespace = schema.oid AND function.proname IN (
-                    'acquire_lock', 'category', 'message_store_version', 'stream_version',
-                    'write_message'
-                )
-            ), false) AS "may_call!",
-            coalesce(to_regclass('messages')::oid = messages.oid, false)
-                AND coalesce(schema.oid = (
-                    SELECT function.pronamespace FROM pg_catalog.pg_proc AS function
-                    WHERE function.oid = to_regprocedure('acquire_lock(varchar)')
-                ), false) AS "in_path!"
-        FROM (SELECT 1) AS one
-        LEFT JOIN pg_catalog.pg_namespace AS schema ON schema.nspname = 'message_store'
-        LEFT JOIN pg_catalog.pg_class AS messages
-            ON messages.relnamespace = schema.oid AND messages.relname = 'messages'
-        LEFT JOIN pg_catalog.pg_class AS numbers
-            ON numbers.relnamespace = schema.oid
-            AND numbers.relname = 'messages_global_position_seq'
-        LEFT JOIN pg_catalog.pg_class AS bookkeeping
-            ON bookkeeping.relnamespace = schema.oid
-            AND bookkeeping.relname = '_evenfold_migrations'
-        "#,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-
-    let (database, user) = (found.database, found.user);
-    if found.encoding != "UTF8" {
-        return Ok(Err(Fault::Encoding { database, encoding: found.encoding }));
-    }
-    if !found.has_messages {
-        return Ok(Err(Fault::NotInstalled { database }));
-    }
-    if found.standby {
-        return Ok(Err(Fault::Standby { database }));
-    }
-    for (granted, missing) in [
-        (found.may_use, "USAGE on schema message_store"),
-        (found.may_read, "SELECT on message_store.messages"),
-        (found.may_write, "INSERT on message_store.messages"),
-        (found.may_count, "USAGE on message_store.messages_global_position_seq"),
-        (found.may_call, "EXECUTE on the functions of message_store"),
-    ] {
-        if !granted {
-            return Ok(Err(Fault::MissingGrant { user, missing }));
-        }
-    }
-    let version = query_scalar!(r#"SELECT message_store.message_store_version() AS "version!""#)
-        .fetch_one(connection)
-        .await?;
-    if !supported(&version) {
-        return Ok(Err(Fault::UnsupportedVersion { version }));
-    }
-    if !found.ours && !found.in_path {
-        return Ok(Err(Fault::SearchPath { database, user }));
-    }
-    Ok(Ok(Schema { version, ours: found.ours }))
-}
-
-/// Message DB has the functions and columns that we use from 1.2 on.
-fn supported(version: &str) -> bool {
-    let mut parts = version.split('.').map(str::parse::<u32>);
-    matches!((parts.next(), parts.next()), (Some(Ok(1)), Some(Ok(2..))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_from_1_2_on_are_supported() {
-        for version in ["1.2.0", "1.2.6", "1.3.0", "1.10"] {
-            assert!(supported(version), "{version}");
-        }
-        for version in ["1.1.7", "0.9", "2.0.0", "", "1", "one.three"] {
-            assert!(!supported(version), "{version}");
-        }
-    }
+/// An application's own pool, that leads to the server itself.
+pub(crate) fn direct(pool: &PgPool) -> Connections {
+    Connections { pool: pool.clone(), pooler: false }
 }

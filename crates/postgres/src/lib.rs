@@ -35,17 +35,21 @@
 //!
 //! [evenfold]: https://docs.rs/evenfold
 
+mod connections;
 mod error;
-mod fault;
 mod row;
 
 mod browse;
+mod own;
 mod read;
 mod transaction;
 mod write;
 
+mod facts;
+mod fault;
 mod install;
 mod options;
+mod schema;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -56,8 +60,13 @@ use evenfold_core::Error;
 use evenfold_core::store::{Ability, MessageStore, ProgressStore};
 use sqlx::postgres::PgPool;
 
+use connections::{Connections, Way};
+
+pub use facts::{Facts, IdleWriter};
 pub use fault::Fault;
+pub use install::Install;
 pub use options::Options;
+pub use schema::Schema;
 
 /// A store in a Postgres database; a clone shares its connections.
 ///
@@ -65,27 +74,8 @@ pub use options::Options;
 /// whose future is dropped leaves its connection in order; what it had asked for may still happen.
 #[derive(Clone)]
 pub struct Postgres {
-    pool: PgPool,
+    connections: Connections,
     schema: Schema,
-}
-
-/// Which store a database has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Schema {
-    version: String,
-    ours: bool,
-}
-
-impl Schema {
-    /// The version of Message DB whose interface it has, as in `1.3.0`.
-    pub fn version(&self) -> &str {
-        &self.version
-    }
-
-    /// Whether evenfold installed it, rather than Message DB's own scripts.
-    pub fn is_ours(&self) -> bool {
-        self.ours
-    }
 }
 
 impl Postgres {
@@ -104,17 +94,14 @@ impl Postgres {
         Options::new()
     }
 
-    /// Opens the store in the database of an application's own pool.
-    ///
-    /// Message DB needs connections whose `search_path` leads to its schema, and this checks that
-    /// they do; our own schema needs none. Set `test_before_acquire(false)` on the pool: otherwise
-    /// each call costs a round trip more.
+    /// Opens the store in the database of an application's own pool, with the default
+    /// [options](Options::open).
     ///
     /// # Errors
     ///
-    /// Those of [`connect`](Self::connect), without those of a URL.
+    /// Those of [`Options::open`].
     pub async fn from_pool(pool: PgPool) -> Result<Self, Error> {
-        install::open(&pool, false).await
+        Options::new().open(pool).await
     }
 
     /// Installs our schema in a database that has no store, or brings ours up to date; each version
@@ -122,10 +109,24 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// When Message DB is installed there already, which is used as it is; when the role may not,
-    /// or the server does not answer.
+    /// When Message DB is installed there already, which is used as it is or
+    /// [adopted](Self::adopt); when the role may not, or the server does not answer.
     pub async fn install(pool: &PgPool) -> Result<Schema, Error> {
-        install::install(pool).await
+        install::install(&install::direct(pool)).await
+    }
+
+    /// Adds what evenfold has beyond Message DB to a Message DB: functions that write many messages
+    /// at once, and a column that they fill. What is there stays as it is, for every client.
+    ///
+    /// The column takes the table for itself for a moment, without touching a row; where writers
+    /// keep it waiting for 10 seconds it gives up, and nothing was done. The role must own the
+    /// table.
+    ///
+    /// # Errors
+    ///
+    /// When there is no store, the role may not, or the server does not answer.
+    pub async fn adopt(pool: &PgPool) -> Result<Schema, Error> {
+        install::adopt(&install::direct(pool)).await
     }
 
     /// Which store the database had when it was opened.
@@ -133,9 +134,24 @@ impl Postgres {
         &self.schema
     }
 
+    /// What is known of the database now, for a person who wants to know why something does not
+    /// work; [`Options::facts`] tells it of one that cannot be opened, too.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not answer.
+    pub async fn facts(&self) -> Result<Facts, Error> {
+        Facts::of(&self.connections).await
+    }
+
     /// Waits for calls under way and closes the connections, for every clone of this store.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.connections.pool.close().await;
+    }
+
+    /// The way of a statement by itself.
+    fn on(&self) -> Way<'_> {
+        self.connections.alone()
     }
 }
 

@@ -1,4 +1,4 @@
-//! How many connections, and whether to install: by a URL, or by methods where the URL says nothing.
+//! What can be chosen before a store is opened: by a URL, or by methods where the URL says nothing.
 //!
 //! Owns the parameters that are ours; all others are the driver's. What is done with them is in
 //! `install.rs`.
@@ -11,6 +11,9 @@ use evenfold_core::error::Invalid;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 
+use crate::connections::Connections;
+use crate::facts::Facts;
+use crate::install::Install;
 use crate::{Postgres, install};
 
 /// A connection that nobody used for this long is asked whether it is still there.
@@ -23,13 +26,14 @@ const QUIET: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     connections: u32,
-    install: bool,
+    install: Install,
+    pooler: bool,
 }
 
 impl Options {
-    /// The defaults: 10 connections, and nothing is installed.
+    /// The defaults: 10 connections, nothing is installed, and no pooler in transaction mode.
     pub const fn new() -> Self {
-        Self { connections: 10, install: false }
+        Self { connections: 10, install: Install::Nothing, pooler: false }
     }
 
     /// How many connections there may be, 1 to 1,000; 10 by default, made as they are needed. In a
@@ -46,11 +50,25 @@ impl Options {
         Ok(self)
     }
 
-    /// Whether a database without a message store gets ours; not by default. A store that is there
-    /// already, Message DB's or ours, is used as it is. In a URL `install=yes`.
+    /// What becomes of a database that has no message store, or not ours; nothing by default. In a
+    /// URL `install=no`, `install=yes` or `install=adopt`.
     #[must_use]
-    pub const fn install(mut self, install: bool) -> Self {
-        self.install = install;
+    pub const fn install(mut self, what: Install) -> Self {
+        self.install = what;
+        self
+    }
+
+    /// Whether a pooler in transaction mode, as PgBouncer's, stands before the server; not by
+    /// default. In a URL `pooler=transaction` or `pooler=none`.
+    ///
+    /// Such a pooler leads each transaction to another session of the server. With this each call is
+    /// a transaction of its own and prepares nothing that stays, which costs three round trips more.
+    /// A pooler in session mode needs nothing, and one that keeps prepared statements itself needs
+    /// this only where Message DB was not made by evenfold and its search_path is not set on the
+    /// role.
+    #[must_use]
+    pub const fn transaction_pooler(mut self, is_there: bool) -> Self {
+        self.pooler = is_there;
         self
     }
 
@@ -63,11 +81,38 @@ impl Options {
     pub async fn connect(self, url: &str) -> Result<Postgres, Error> {
         let (connection, options) = self.with_url(url)?;
         let pool = options.pool(connection);
-        let opened = install::open(&pool, options.install).await;
+        let opened = options.open(pool.clone()).await;
         if opened.is_err() {
             pool.close().await;
         }
         opened
+    }
+
+    /// What is known of the database at a URL, whether a store can be opened there or not. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// An invalid URL; a server that does not answer.
+    pub async fn facts(self, url: &str) -> Result<Facts, Error> {
+        let (connection, options) = self.with_url(url)?;
+        let pool = options.pool(connection);
+        let facts = Facts::of(&Connections { pool: pool.clone(), pooler: options.pooler }).await;
+        pool.close().await;
+        facts
+    }
+
+    /// Opens the store in the database of an application's own pool, whose size is its own affair.
+    ///
+    /// Message DB needs connections whose `search_path` leads to its schema, and this checks that
+    /// they do; our own schema needs none. Set `test_before_acquire(false)` on the pool: otherwise
+    /// each call costs a round trip more.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Postgres::connect`], without those of a URL.
+    pub async fn open(self, pool: PgPool) -> Result<Postgres, Error> {
+        install::open(Connections { pool, pooler: self.pooler }, self.install).await
     }
 
     fn with_url(mut self, url: &str) -> Result<(PgConnectOptions, Self), Invalid> {
@@ -83,9 +128,17 @@ impl Options {
         let mut others = Vec::new();
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
             self = match parameter.split_once('=') {
-                Some(("install", "yes")) => self.install(true),
-                Some(("install", "no")) => self.install(false),
-                Some(("install", _)) => return refuse("`install=` is `yes` or `no`".to_owned()),
+                Some(("install", "no")) => self.install(Install::Nothing),
+                Some(("install", "yes")) => self.install(Install::Missing),
+                Some(("install", "adopt")) => self.install(Install::Adopt),
+                Some(("install", _)) => {
+                    return refuse("`install=` is `no`, `yes` or `adopt`".to_owned());
+                }
+                Some(("pooler", "none")) => self.transaction_pooler(false),
+                Some(("pooler", "transaction")) => self.transaction_pooler(true),
+                Some(("pooler", _)) => {
+                    return refuse("`pooler=` is `none` or `transaction`".to_owned());
+                }
                 Some(("connections", number)) => {
                     self.connections(number.parse().unwrap_or_default())?
                 }
@@ -108,10 +161,15 @@ impl Options {
             Some(_) => connection,
             None => connection.application_name("evenfold"),
         };
-        let connection = connection.options([
-            ("search_path", "message_store,public"),
-            ("default_transaction_isolation", "read committed"),
-        ]);
+        let connection = if self.pooler {
+            // Poolers refuse a session's own settings, and each transaction makes them here.
+            connection.extra_float_digits(None)
+        } else {
+            connection.options([
+                ("search_path", "message_store,public"),
+                ("default_transaction_isolation", "read committed"),
+            ])
+        };
         PgPoolOptions::new()
             .max_connections(self.connections)
             // It would cost a round trip for each call; a connection in use is known to be there.
@@ -142,12 +200,13 @@ mod tests {
     #[test]
     fn a_url_names_a_database_and_its_parameters_win() {
         let url = "postgres://me:secret@db.example:5433/bank?connections=3&install=yes&\
-                   application_name=teller";
+                   pooler=transaction&application_name=teller";
         let (connection, options) = Options::new().with_url(url).unwrap();
         assert_eq!(connection.get_host(), "db.example");
         assert_eq!(connection.get_database(), Some("bank"));
         assert_eq!(connection.get_application_name(), Some("teller"));
-        assert_eq!(options, Options { connections: 3, install: true });
+        let chosen = Options { connections: 3, install: Install::Missing, pooler: true };
+        assert_eq!(options, chosen);
     }
 
     #[test]
@@ -155,7 +214,8 @@ mod tests {
         for (url, said) in [
             ("bank", "it begins with `postgres://`"),
             ("mysql://me:secret@localhost/bank", "it begins with `postgres://`"),
-            ("postgres://me:secret@localhost/bank?install=maybe", "`yes` or `no`"),
+            ("postgres://me:secret@localhost/bank?install=maybe", "`no`, `yes` or `adopt`"),
+            ("postgres://me:secret@localhost/bank?pooler=statement", "`none` or `transaction`"),
             ("postgres://me:secret@localhost/bank?connections=0", "1 to 1000"),
             ("postgres://me:secret@localhost:port/bank", "Postgres URL `postgres:…`: "),
         ] {

@@ -21,7 +21,7 @@ impl ReadStore for Postgres {
         from: Position,
         limit: BatchSize,
     ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        Self::stream_page(&self.pool, stream, from, limit).boxed()
+        Self::stream_page(self.on(), stream, from, limit).boxed()
     }
 
     fn read_category<'a>(
@@ -51,7 +51,7 @@ impl ReadStore for Postgres {
                 stream.as_str(),
                 message_type,
             )
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.on())
             .await
             .map_err(|error| while_doing(format_args!("reading the end of `{stream}`"), error))
         }
@@ -62,7 +62,7 @@ impl ReadStore for Postgres {
         &'a self,
         stream: &'a StreamName,
     ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
-        Self::version(&self.pool, stream).boxed()
+        Self::version(self.on(), stream).boxed()
     }
 }
 
@@ -134,7 +134,7 @@ impl Postgres {
                 member,
                 size,
             )
-            .fetch_all(&self.pool)
+            .fetch_all(self.on())
             .await;
         };
         query_messages!(
@@ -152,7 +152,7 @@ impl Postgres {
             size,
             correlation,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(self.on())
         .await
     }
 }

@@ -21,13 +21,14 @@ impl Postgres {
     /// Until the end of the transaction nobody else writes to the category, so keep it short, and
     /// write to several categories in one order everywhere: two transactions that wait for each
     /// other are a deadlock, which the server ends with an error that
-    /// [is unavailable](Error::is_unavailable). Begin the transaction on a pool that
-    /// [`from_pool`](Self::from_pool) accepts, and at READ COMMITTED.
+    /// [is unavailable](Error::is_unavailable). Begin the transaction in the database of this store,
+    /// on a pool that [`from_pool`](Self::from_pool) accepts, and at READ COMMITTED.
     ///
     /// # Errors
     ///
     /// Those of [`WriteStore::write`](evenfold_core::store::WriteStore::write).
     pub async fn write_in(
+        &self,
         transaction: &mut PgTransaction<'_>,
         stream: &StreamName,
         messages: &[NewMessage],
@@ -35,8 +36,7 @@ impl Postgres {
     ) -> Result<Written, Error> {
         check_batch(messages)?;
         loop {
-            if let Some(written) = Self::attempt_in(transaction, stream, messages, expected).await?
-            {
+            if let Some(written) = self.attempt_in(transaction, stream, messages, expected).await? {
                 return Ok(written);
             }
         }
@@ -48,17 +48,20 @@ impl Postgres {
     ///
     /// Those of [`ReadStore::read_stream`](evenfold_core::store::ReadStore::read_stream).
     pub async fn read_stream_in(
+        &self,
         transaction: &mut PgTransaction<'_>,
         stream: &StreamName,
         from: Position,
         limit: BatchSize,
     ) -> Result<Vec<Recorded>, Error> {
-        Self::stream_page(&mut **transaction, stream, from, limit).await
+        let on = self.connections.within(transaction);
+        Self::stream_page(on, stream, from, limit).await
     }
 
     /// Writes, or finds out why not; nothing when the reason is gone. To go back to the savepoint
     /// frees the lock, so another writer may have brought the stream to the expected version.
     async fn attempt_in(
+        &self,
         transaction: &mut PgTransaction<'_>,
         stream: &StreamName,
         messages: &[NewMessage],
@@ -66,7 +69,8 @@ impl Postgres {
     ) -> Result<Option<Written>, Error> {
         let failed = |error| writing(stream, messages, error);
         let mut savepoint = transaction.begin().await.map_err(failed)?;
-        let refused = match Self::insert(&mut *savepoint, stream, messages, expected).await {
+        let on = self.connections.within(&mut savepoint);
+        let refused = match self.insert(on, stream, messages, expected).await {
             Ok(Answer::Written(last)) => {
                 savepoint.commit().await.map_err(failed)?;
                 return Ok(Some(Written::now(last)));
@@ -82,11 +86,13 @@ impl Postgres {
             }
         };
         savepoint.rollback().await.map_err(failed)?;
-        let found = Self::find(&mut **transaction, messages).await.map_err(failed)?;
+        let on = self.connections.within(transaction);
+        let found = Self::find(on, messages).await.map_err(failed)?;
         if let Some(written) = Written::by_ids(stream, messages, &found)? {
             return Ok(Some(written));
         }
-        let version = Self::version(&mut **transaction, stream).await?;
+        let on = self.connections.within(transaction);
+        let version = Self::version(on, stream).await?;
         // An older snapshot than that of the other writer shows the version that was expected.
         if !expected.holds(version) || refused == Refusal::Position {
             return Err(Conflict::new(stream.clone(), expected, version).into());

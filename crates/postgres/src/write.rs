@@ -1,6 +1,6 @@
 //! Writing: a batch is one statement, which locks the category, checks the version and inserts.
 //!
-//! Owns the two statements and what follows when one is refused: ids first, then the conflict. A
+//! Owns the two statements that any Message DB takes (a batch by our own function is in `own.rs`), and what follows when one is refused: ids first, then the conflict. A
 //! statement of its own commits by itself, so there is no transaction that a dropped future could
 //! leave open, and a write costs one round trip, whatever its size.
 
@@ -15,9 +15,9 @@ use futures::future::BoxFuture;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use crate::Postgres;
 use crate::error::{Refusal, is_lost, refusal, while_doing};
 use crate::row::{decode, query_messages};
+use crate::{Postgres, own};
 
 impl WriteStore for Postgres {
     fn write<'a>(
@@ -68,7 +68,7 @@ impl Postgres {
         messages: &[NewMessage],
         expected: ExpectedVersion,
     ) -> Result<Option<Written>, Error> {
-        let refused = match Self::insert(&self.pool, stream, messages, expected).await {
+        let refused = match self.insert(self.on(), stream, messages, expected).await {
             Ok(Answer::Written(last)) => return Ok(Some(Written::now(last))),
             Ok(Answer::Version) => None,
             Err(error) => match refusal(&error) {
@@ -78,7 +78,7 @@ impl Postgres {
                 None => return Err(writing(stream, messages, error)),
             },
         };
-        let found = Self::find(&self.pool, messages)
+        let found = Self::find(self.on(), messages)
             .await
             .map_err(|error| writing(stream, messages, error))?;
         if let Some(written) = Written::by_ids(stream, messages, &found)? {
@@ -99,7 +99,7 @@ impl Postgres {
         messages: &[NewMessage],
         lost: sqlx::Error,
     ) -> Result<Option<Written>, Error> {
-        if let Ok(found) = Self::find(&self.pool, messages).await
+        if let Ok(found) = Self::find(self.on(), messages).await
             && let Some(written) = Written::by_ids(stream, messages, &found)?
         {
             return Ok(Some(written));
@@ -108,6 +108,7 @@ impl Postgres {
     }
 
     pub(crate) async fn insert(
+        &self,
         on: impl PgExecutor<'_>,
         stream: &StreamName,
         messages: &[NewMessage],
@@ -115,6 +116,10 @@ impl Postgres {
     ) -> Result<Answer, sqlx::Error> {
         match messages {
             [message] => Self::insert_one(on, stream, message, expected).await,
+            _ if self.schema.has_additions() => {
+                let last = own::append_messages(on, stream, messages, expected).await?;
+                Position::new(last).map(Answer::Written).map_err(decode)
+            }
             _ => Self::insert_all(on, stream, messages, expected).await,
         }
     }
@@ -145,7 +150,7 @@ impl Postgres {
         Position::new(position).map(Answer::Written).map_err(decode)
     }
 
-    /// As `write_message` does it, for all messages at once. The version is read by a volatile
+    /// As `write_message` does it, for all messages at once, with nothing installed. The version is read by a volatile
     /// function from a row that exists when the lock is had, so it sees what was committed until
     /// then, which the statement's own snapshot does not. Text is cast row by row: arrays of jsonb
     /// cost a third more.

@@ -176,10 +176,10 @@ impl Writer {
     ) -> Result<Vec<Uuid>> {
         let stream = self.stream(category)?;
         let batch = batch(1 + self.drawn.below(3))?;
-        Postgres::write_in(transaction, &stream, &batch, ANY).await?;
+        self.store.write_in(transaction, &stream, &batch, ANY).await?;
         let (from, limit) = (Position::START, BatchSize::new(1)?);
         for _ in 0..self.drawn.below(4) {
-            Postgres::read_stream_in(transaction, &stream, from, limit).await?;
+            self.store.read_stream_in(transaction, &stream, from, limit).await?;
         }
         Ok(batch.iter().map(NewMessage::id).collect())
     }
@@ -338,7 +338,7 @@ async fn a_reader_misses_nothing_of_who_holds_the_lock_long() -> Result {
         let mut watcher = raw(&database.url()).await?;
         let mut late = first.begin().await?;
         let stream = StreamName::new("counted0-1")?;
-        Postgres::write_in(&mut late, &stream, &messages(0..2)?, ANY).await?;
+        store.write_in(&mut late, &stream, &messages(0..2)?, ANY).await?;
         let waits = store.clone();
         let (stream, batch) = (StreamName::new("counted0-2")?, messages(2..4)?);
         let second = tokio::spawn(async move { waits.write(&stream, &batch, ANY).await });

@@ -8,7 +8,7 @@ mod common;
 use evenfold_core::store::{BatchSize, ReadStore, WriteStore};
 use evenfold_core::{ExpectedVersion, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;
-use evenfold_postgres::{Fault, Postgres};
+use evenfold_postgres::{Fault, Install, Postgres};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 
@@ -27,7 +27,7 @@ async fn a_database_without_a_store_is_refused_or_gets_ours_when_that_is_asked_f
     let database = TestDatabase::from_template("template1").await?;
     assert!(matches!(fault(&database.url()).await?, Fault::NotInstalled { .. }));
 
-    let store = Postgres::options().install(true).connect(&database.url()).await?;
+    let store = Postgres::options().install(Install::Missing).connect(&database.url()).await?;
     assert!(store.schema().is_ours());
     assert_eq!(store.schema().version(), "1.3.0");
     store
@@ -46,7 +46,7 @@ async fn a_database_without_a_store_is_refused_or_gets_ours_when_that_is_asked_f
 #[tokio::test]
 async fn message_db_is_used_as_it_is_and_nothing_is_installed_beside_it() -> Result {
     let database = TestDatabase::from_template(MESSAGE_DB).await?;
-    let store = Postgres::options().install(true).connect(&database.url()).await?;
+    let store = Postgres::options().install(Install::Missing).connect(&database.url()).await?;
     assert!(!store.schema().is_ours());
 
     let pool = PgPool::connect(&database.url()).await?;

@@ -34,25 +34,29 @@ async fn together(database: &TestDatabase) -> Result {
     let store = Postgres::from_pool(pool.clone()).await?;
     let stream = StreamName::new("account-1")?;
 
-    write_both(&pool, &stream).await?.rollback().await?;
+    write_both(&store, &pool, &stream).await?.rollback().await?;
     assert_eq!(store.stream_version(&stream).await?, None);
 
-    write_both(&pool, &stream).await?.commit().await?;
+    write_both(&store, &pool, &stream).await?.commit().await?;
     assert_eq!(store.stream_version(&stream).await?, Some(Position::new(3)?));
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM balances").fetch_one(&pool).await?;
     assert_eq!(rows, 1);
     Ok(())
 }
 
-async fn write_both(pool: &PgPool, stream: &StreamName) -> Result<PgTransaction<'static>> {
+async fn write_both(
+    store: &Postgres,
+    pool: &PgPool,
+    stream: &StreamName,
+) -> Result<PgTransaction<'static>> {
     let mut transaction = pool.begin().await?;
     execute(&mut transaction, "INSERT INTO public.balances VALUES (5)").await?;
     let first = ExpectedVersion::NoStream;
-    Postgres::write_in(&mut transaction, stream, &messages(0..1)?, first).await?;
+    store.write_in(&mut transaction, stream, &messages(0..1)?, first).await?;
     let then = ExpectedVersion::At(Position::START);
-    Postgres::write_in(&mut transaction, stream, &messages(1..4)?, then).await?;
+    store.write_in(&mut transaction, stream, &messages(1..4)?, then).await?;
     let (from, limit) = (Position::START, BatchSize::DEFAULT);
-    let own = Postgres::read_stream_in(&mut transaction, stream, from, limit).await?;
+    let own = store.read_stream_in(&mut transaction, stream, from, limit).await?;
     assert_eq!(own.len(), 4);
     Ok(transaction)
 }
@@ -73,20 +77,20 @@ async fn refused(database: &TestDatabase) -> Result {
     for count in [1, 3] {
         let batch = messages(10..10 + count)?;
         let stale = ExpectedVersion::NoStream;
-        let refused = Postgres::write_in(&mut transaction, &stream, &batch, stale).await;
+        let refused = store.write_in(&mut transaction, &stream, &batch, stale).await;
         assert!(refused.is_err_and(|error| error.is_conflict()));
     }
     let other = [message(1, r#"{"amount":6}"#)?];
     let any = ExpectedVersion::Any;
-    let refused = Postgres::write_in(&mut transaction, &stream, &other, any).await;
+    let refused = store.write_in(&mut transaction, &stream, &other, any).await;
     assert!(refused.is_err_and(|error| error.is_duplicate_id()));
     let bad = [message(20, r#"{"note":"\ud800"}"#)?];
-    let refused = Postgres::write_in(&mut transaction, &stream, &bad, any).await;
+    let refused = store.write_in(&mut transaction, &stream, &bad, any).await;
     assert!(refused.is_err_and(|error| error.is_invalid()));
 
-    let again = Postgres::write_in(&mut transaction, &stream, &messages(0..2)?, any).await?;
+    let again = store.write_in(&mut transaction, &stream, &messages(0..2)?, any).await?;
     assert!(again.is_repetition());
-    let written = Postgres::write_in(&mut transaction, &stream, &messages(2..4)?, any).await?;
+    let written = store.write_in(&mut transaction, &stream, &messages(2..4)?, any).await?;
     assert_eq!(written.last(), Position::new(3)?);
     transaction.commit().await?;
     assert_eq!(store.stream_version(&stream).await?, Some(Position::new(3)?));
@@ -106,11 +110,11 @@ async fn crosswise(database: &TestDatabase) -> Result {
     let any = ExpectedVersion::Any;
 
     let (mut one, mut other) = (pool.begin().await?, pool.begin().await?);
-    Postgres::write_in(&mut one, &account, &messages(0..1)?, any).await?;
-    Postgres::write_in(&mut other, &transfer, &messages(10..11)?, any).await?;
-    let waits = tokio::spawn(second(one, transfer.clone(), 1));
+    store.write_in(&mut one, &account, &messages(0..1)?, any).await?;
+    store.write_in(&mut other, &transfer, &messages(10..11)?, any).await?;
+    let waits = tokio::spawn(second(store.clone(), one, transfer.clone(), 1));
     waiting(&mut raw(&database.url()).await?).await?;
-    let closes = second(other, account.clone(), 11).await?;
+    let closes = second(store.clone(), other, account.clone(), 11).await?;
     let outcomes = [waits.await??, closes];
 
     // Which of the two, the server decides.
@@ -128,7 +132,7 @@ async fn crosswise(database: &TestDatabase) -> Result {
     };
     let mut again = pool.begin().await?;
     for (stream, id) in order.into_iter().zip(ids..) {
-        let written = Postgres::write_in(&mut again, stream, &messages(id..id + 1)?, any).await?;
+        let written = store.write_in(&mut again, stream, &messages(id..id + 1)?, any).await?;
         assert!(!written.is_repetition());
     }
     again.commit().await?;
@@ -139,12 +143,13 @@ async fn crosswise(database: &TestDatabase) -> Result {
 
 /// The second write of a transaction, and its end: committed, or rolled back with the error.
 async fn second(
+    store: Postgres,
     mut transaction: PgTransaction<'static>,
     stream: StreamName,
     id: u128,
 ) -> Result<Option<Error>> {
     let any = ExpectedVersion::Any;
-    match Postgres::write_in(&mut transaction, &stream, &messages(id..id + 1)?, any).await {
+    match store.write_in(&mut transaction, &stream, &messages(id..id + 1)?, any).await {
         Ok(_) => {
             transaction.commit().await?;
             Ok(None)

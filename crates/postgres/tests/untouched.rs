@@ -14,8 +14,8 @@ use evenfold_core::store::{
     SubscriberId, WriteStore,
 };
 use evenfold_core::{ExpectedVersion, GlobalPosition, Memory, Position, StreamName};
-use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
+use evenfold_postgres::{Install, Postgres};
 use evenfold_testkit::model;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool};
@@ -110,7 +110,7 @@ fn output(command: &mut Command) -> Result<String> {
 /// Whatever a store can be asked for.
 async fn use_fully(database: &TestDatabase) -> Result {
     let url = database.url();
-    let store = Postgres::options().install(true).connect(&url).await?;
+    let store = Postgres::options().install(Install::Missing).connect(&url).await?;
     model::compare(&Memory::new(), &store, 20_261, 200).await?;
 
     let stream = StreamName::new("untouched-1")?;
@@ -135,8 +135,8 @@ async fn use_fully(database: &TestDatabase) -> Result {
     let same = Postgres::from_pool(pool.clone()).await?;
     let mut transaction = pool.begin().await?;
     let (any, start) = (ExpectedVersion::Any, Position::START);
-    Postgres::write_in(&mut transaction, &stream, &messages(200..203)?, any).await?;
-    Postgres::read_stream_in(&mut transaction, &stream, start, BatchSize::DEFAULT).await?;
+    same.write_in(&mut transaction, &stream, &messages(200..203)?, any).await?;
+    same.read_stream_in(&mut transaction, &stream, start, BatchSize::DEFAULT).await?;
     transaction.commit().await?;
     assert_eq!(same.stream_version(&stream).await?, Some(Position::new(82)?));
     assert!(Postgres::install(&pool).await.is_err());

@@ -12,7 +12,7 @@ use std::{env, fs};
 
 use serde_json::Value;
 
-use crate::db::Cluster;
+use crate::cluster::Cluster;
 use crate::message_db;
 use crate::shell::{self, Result, say};
 
@@ -227,12 +227,11 @@ fn sqlite(scratch: &Scratch) -> Result<Schemas> {
 
 /// Our own schema, and the genuine Message DB as its scripts make it.
 fn postgres(scratch: &Scratch) -> Result<Schemas> {
-    let cluster = match scratch.cluster.get() {
-        Some(cluster) => cluster,
-        None => {
-            let cluster = Cluster::start()?;
-            scratch.cluster.get_or_init(|| cluster)
-        }
+    let cluster = if let Some(cluster) = scratch.cluster.get() {
+        cluster
+    } else {
+        let cluster = Cluster::throwaway(None)?;
+        scratch.cluster.get_or_init(|| cluster)
     };
     message_db::install_newest(cluster)?;
     let psql = |args: &[&str]| {

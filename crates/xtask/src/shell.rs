@@ -1,7 +1,7 @@
 //! What every command needs: the workspace's folder, its files, a child process, a line of output.
 //!
 //! Nothing here knows what a command is for. The throwaway PostgreSQL that some commands run beside
-//! is in `db.rs`.
+//! is in `cluster.rs`.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 /// An error here ends the command, so its text is all that anyone needs of it.
-pub(crate) type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+pub type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// Prints one line. A reader that went away (`cargo xtask | head`) is no reason to stop.
 pub(crate) fn say(line: impl Display) {
@@ -133,12 +133,12 @@ fn hidden(entry: &fs::DirEntry) -> bool {
     name == "target" || name.to_string_lossy().starts_with('.')
 }
 
-fn cannot_run(command: &Command, error: &io::Error) -> Box<dyn Error> {
+fn cannot_run(command: &Command, error: &io::Error) -> Box<dyn Error + Send + Sync> {
     format!("cannot run `{}`: {error}", command.get_program().to_string_lossy()).into()
 }
 
 /// The command as one would type it: the program by its bare name, without the environment.
-fn line(command: &Command) -> String {
+pub(crate) fn line(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let mut line = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for arg in command.get_args() {

@@ -1,30 +1,33 @@
 //! `cargo xtask test`: every test and doctest of the workspace, beside a throwaway PostgreSQL.
 //!
 //! It does not say what a test is allowed to do; `.config/nextest.toml` holds the time limits, and
-//! `db.rs` makes the server. The laws are stated and tested by `crates/testkit`.
+//! `cluster.rs` makes the server. The laws are stated and tested by `crates/testkit`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use crate::db::Cluster;
+use crate::binaries;
+use crate::cluster::Cluster;
 use crate::message_db;
 use crate::python;
 use crate::shell::{self, Result, say};
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let (version, args) = binaries::asked(args)?;
     let laws = shell::root().join("target/laws");
     let figures = shell::root().join("target/figures");
     empty(&laws)?;
     empty(&figures)?;
-    let cluster = Cluster::start()?;
+    let cluster = Cluster::throwaway(version)?;
     cluster.announce();
+    have_pgbouncer()?;
     message_db::install(&cluster)?;
     let python = python::interpreter()?;
 
     // The doctests run even after a failure, so that one run tells everything.
     let mut failed = Vec::new();
-    for (name, mut step) in steps(args) {
+    for (name, mut step) in steps(&args) {
         cluster.enter(&mut step);
         step.env("EVENFOLD_LAWS_DIR", &laws).env("EVENFOLD_FIGURES_DIR", &figures);
         step.env(python::VARIABLE, &python);
@@ -40,6 +43,19 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     }
     say(format!("\nfailed: {}", failed.join(", ")));
     Ok(ExitCode::FAILURE)
+}
+
+/// The pooler that the laws are tested behind.
+fn have_pgbouncer() -> Result<()> {
+    let found = shell::succeeds(Command::new("pgbouncer").arg("--version"));
+    if !found && !shell::apt_install("pgbouncer")? {
+        return Err(
+            "PgBouncer is needed and was not found; install it (`apt-get install pgbouncer`, \
+                    `brew install pgbouncer`)"
+                .into(),
+        );
+    }
+    Ok(())
 }
 
 fn steps(args: &[String]) -> [(&'static str, Command); 2] {

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
-pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> =
+    std::result::Result<T, E>;
 
 /// The database that `cargo xtask test` makes by Message DB's scripts.
 pub(crate) const MESSAGE_DB: &str = "message_db";

@@ -1,0 +1,189 @@
+//! What a person asks of a database that a store does not work well with.
+//!
+//! Owns the questions, which change nothing and need no right but to connect. What keeps a store from
+//! being opened at all is found by `schema.rs`, and is one of the facts.
+
+use std::time::Duration;
+
+use evenfold_core::Error;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection, Row, query, query_as, query_scalar, raw_sql};
+use time::OffsetDateTime;
+
+use crate::connections::Connections;
+use crate::error::while_doing;
+use crate::fault::Fault;
+use crate::install;
+use crate::schema::{Schema, look};
+
+/// How long a session is waited for that a pooler may have to give, when we hold it ourselves.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is known of a database, from [`Options::facts`](crate::Options::facts).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Facts {
+    /// The version of the server, as in `15.18`.
+    pub server: String,
+    /// The store, or why a store cannot be opened.
+    pub store: Result<Schema, Fault>,
+    /// The last migration of evenfold that was run; none where none was.
+    pub migration: Option<i64>,
+    /// The `search_path` of the session.
+    pub search_path: String,
+    /// The isolation that a transaction has which asks for none. Where it is not `read committed`, a
+    /// writer that waited for another one ends in a conflict more often.
+    pub isolation: String,
+    /// How many numbers a session takes from the sequence of global positions at a time; none where
+    /// there is no store. Where it is not 1, positions are not in the order of commits, and
+    /// subscribers miss messages.
+    pub sequence_cache: Option<i64>,
+    /// The function that takes the lock of a category, where that is not Message DB's own: one that
+    /// stands before it in the `search_path` of the session, or was put in its place. Writers that do
+    /// not lock as others do make subscribers miss messages.
+    pub lock_override: Option<String>,
+    /// Indexes of a store that are missing or not valid.
+    pub missing_indexes: Vec<&'static str>,
+    /// Whether a pooler was seen that leads the transactions of one client to several sessions.
+    /// Not seen is no proof that there is none.
+    pub transaction_pooler: bool,
+    /// Sessions that have written, or locked a category, and are waited for: nobody writes to that
+    /// category until they go on.
+    pub idle_writers: Vec<IdleWriter>,
+}
+
+/// A session that holds what others wait for, and does nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IdleWriter {
+    /// The process of the server, for `pg_terminate_backend`.
+    pub process: i32,
+    /// Its role; unknown where we may not know of the sessions of others.
+    pub user: Option<String>,
+    /// What it called itself; unknown in the same case.
+    pub application: Option<String>,
+    /// When its transaction began; unknown in the same case, and then it may be busy.
+    pub since: Option<OffsetDateTime>,
+}
+
+impl Facts {
+    /// Asks the database that these connections lead to.
+    pub(crate) async fn of(on: &Connections) -> Result<Self, Error> {
+        Self::ask(on).await.map_err(|error| while_doing("asking about the message store", error))
+    }
+
+    async fn ask(on: &Connections) -> Result<Self, sqlx::Error> {
+        let found = look(on).await?;
+        let session = query!(
+            r#"
+            SELECT
+                current_setting('server_version') AS "server!",
+                current_setting('search_path') AS "search_path!",
+                current_setting('default_transaction_isolation') AS "isolation!",
+                (
+                    SELECT cache_size FROM pg_catalog.pg_sequences
+                    WHERE schemaname = 'message_store'
+                        AND sequencename = 'messages_global_position_seq'
+                ) AS sequence_cache
+            "#,
+        )
+        .fetch_one(on.alone())
+        .await?;
+        Ok(Self {
+            server: session.server.split(' ').take(1).collect(),
+            migration: found.as_ref().ok().map(|found| found.applied).filter(|last| *last > 0),
+            store: found.and_then(install::ready),
+            search_path: session.search_path,
+            isolation: session.isolation,
+            sequence_cache: session.sequence_cache,
+            lock_override: lock_override(on).await?,
+            missing_indexes: missing_indexes(on).await?,
+            transaction_pooler: is_pooled(&on.pool.connect_options()).await?,
+            idle_writers: idle_writers(on).await?,
+        })
+    }
+}
+
+/// Both what an unqualified call finds, as those of Message DB are, and what its own function does.
+async fn lock_override(on: &Connections) -> Result<Option<String>, sqlx::Error> {
+    query_scalar!(
+        r#"
+        SELECT function.oid::regprocedure::text AS "name!"
+        FROM pg_catalog.pg_proc AS function
+        JOIN pg_catalog.pg_namespace AS schema ON schema.oid = function.pronamespace
+        WHERE function.oid IN (
+                to_regprocedure('acquire_lock(varchar)'),
+                to_regprocedure('message_store.acquire_lock(varchar)')
+            )
+            AND (schema.nspname <> 'message_store' OR function.prosrc NOT LIKE '%advisory_xact_lock%')
+        ORDER BY schema.nspname = 'message_store'
+        LIMIT 1
+        "#,
+    )
+    .fetch_optional(on.alone())
+    .await
+}
+
+async fn missing_indexes(on: &Connections) -> Result<Vec<&'static str>, sqlx::Error> {
+    let valid = query_scalar!(
+        r#"
+        SELECT class.relname::text AS "name!"
+        FROM pg_catalog.pg_index AS index
+        JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
+        WHERE index.indrelid = to_regclass('message_store.messages')
+            AND index.indisvalid
+            AND (index.indisunique OR class.relname = 'messages_category')
+        "#,
+    )
+    .fetch_all(on.alone())
+    .await?;
+    let mut missing = vec!["messages_pkey", "messages_id", "messages_stream", "messages_category"];
+    missing.retain(|name| !valid.iter().any(|valid| valid == name));
+    Ok(missing)
+}
+
+/// The locks of categories are advisory ones with one number; who has written holds the table's.
+async fn idle_writers(on: &Connections) -> Result<Vec<IdleWriter>, sqlx::Error> {
+    query_as!(
+        IdleWriter,
+        r#"
+        SELECT
+            held.pid AS "process!", activity.usename::text AS user,
+            activity.application_name AS application, activity.xact_start AS since
+        FROM (
+            SELECT DISTINCT pid FROM pg_catalog.pg_locks
+            WHERE granted
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                AND (
+                    locktype = 'advisory' AND objsubid = 1
+                    OR relation = to_regclass('message_store.messages')
+                        AND mode = 'RowExclusiveLock'
+                )
+        ) AS held
+        LEFT JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = held.pid
+        WHERE coalesce(activity.state LIKE 'idle in transaction%', true)
+        ORDER BY activity.xact_start NULLS LAST, held.pid
+        "#,
+    )
+    .fetch_all(on.alone())
+    .await
+}
+
+/// Asks twice who serves us, and between that keeps the one who did busy: a server cannot change
+/// that, and a pooler with more than one session must.
+async fn is_pooled(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
+    let mut one = PgConnection::connect_with(options).await?;
+    let mut other = PgConnection::connect_with(options).await?;
+    let first = process_of(&mut one).await?;
+    raw_sql("BEGIN; SELECT 1").execute(&mut other).await?;
+    // A pooler that has but one session would let us wait for it.
+    let second = tokio::time::timeout(PATIENCE, process_of(&mut one)).await;
+    other.close().await?;
+    Ok(!matches!(second, Ok(Ok(second)) if second == first))
+}
+
+/// Without preparing anything, which a pooler might give to another client.
+async fn process_of(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    let row = raw_sql("SELECT pg_backend_pid()").fetch_one(connection).await?;
+    row.try_get(0)
+}

@@ -1,0 +1,189 @@
+//! Looking at a database before it is used: which store it has, or why it is none to write to.
+//!
+//! Owns the questions. What is installed and how stands in `install.rs`, the texts of refusals in
+//! `fault.rs`, and what a person asks when something is wrong in `facts.rs`.
+
+use sqlx::{AssertSqlSafe, query, query_scalar};
+
+use crate::connections::Connections;
+use crate::error::is_missing;
+use crate::fault::Fault;
+use crate::install;
+
+/// Which store a database has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema {
+    version: String,
+    maker: Maker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maker {
+    MessageDb,
+    /// Message DB's scripts, and then our functions beside theirs.
+    Both,
+    Evenfold,
+}
+
+impl Schema {
+    /// The version of Message DB whose interface it has, as in `1.3.0`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Whether evenfold installed it, rather than Message DB's own scripts.
+    pub fn is_ours(&self) -> bool {
+        self.maker == Maker::Evenfold
+    }
+
+    /// Whether it has the functions that evenfold adds to the interface: where evenfold installed
+    /// it, and where it [adopted](crate::Postgres::adopt) a Message DB.
+    pub fn has_additions(&self) -> bool {
+        self.maker != Maker::MessageDb
+    }
+}
+
+/// What is there: the store, and the last migration of ours that made it so, 0 for none.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) schema: Schema,
+    pub(crate) applied: i64,
+}
+
+/// What kind of store a database is, or why it is none to write to.
+///
+/// Asks the catalogs alone, which everybody may read, before anything of the store is touched.
+pub(crate) async fn look(on: &Connections) -> Result<Result<Found, Fault>, sqlx::Error> {
+    let found = query!(
+        r#"
+        SELECT
+            current_database()::text AS "database!",
+            current_user::text AS "user!",
+            current_setting('server_encoding') AS "encoding!",
+            pg_is_in_recovery() AS "standby!",
+            current_setting('transaction_read_only') = 'on' AS "only_reads!",
+            messages.oid IS NOT NULL AS "has_messages!",
+            bookkeeping.oid IS NOT NULL AS "has_bookkeeping!",
+            coalesce(has_schema_privilege(schema.oid, 'USAGE'), false) AS "may_use!",
+            coalesce(has_table_privilege(messages.oid, 'SELECT'), false) AS "may_read!",
+            coalesce(has_table_privilege(messages.oid, 'INSERT'), false) AS "may_write!",
+            coalesce(has_sequence_privilege(numbers.oid, 'USAGE'), false) AS "may_count!",
+            coalesce((
+                SELECT bool_and(has_function_privilege(function.oid, 'EXECUTE'))
+                FROM pg_catalog.pg_proc AS function
+                WHERE function.pronamespace = schema.oid AND function.proname IN (
+                    'acquire_lock', 'append_messages', 'category', 'message_store_version',
+                    'stream_version', 'write_message'
+                )
+            ), false) AS "may_call!",
+            coalesce(has_table_privilege(bookkeeping.oid, 'SELECT'), true) AS "may_read_books!",
+            coalesce(to_regclass('messages')::oid = messages.oid, false)
+                AND coalesce(schema.oid = (
+                    SELECT function.pronamespace FROM pg_catalog.pg_proc AS function
+                    WHERE function.oid = to_regprocedure('acquire_lock(varchar)')
+                ), false) AS "in_path!"
+        FROM (SELECT 1) AS one
+        LEFT JOIN pg_catalog.pg_namespace AS schema ON schema.nspname = 'message_store'
+        LEFT JOIN pg_catalog.pg_class AS messages
+            ON messages.relnamespace = schema.oid AND messages.relname = 'messages'
+        LEFT JOIN pg_catalog.pg_class AS numbers
+            ON numbers.relnamespace = schema.oid
+            AND numbers.relname = 'messages_global_position_seq'
+        LEFT JOIN pg_catalog.pg_class AS bookkeeping
+            ON bookkeeping.relnamespace = schema.oid
+            AND bookkeeping.relname = '_evenfold_migrations'
+        "#,
+    )
+    .fetch_one(on.alone())
+    .await?;
+
+    let (database, user) = (found.database, found.user);
+    if found.encoding != "UTF8" {
+        return Ok(Err(Fault::Encoding { database, encoding: found.encoding }));
+    }
+    if found.standby {
+        return Ok(Err(Fault::Standby { database }));
+    }
+    if found.only_reads {
+        return Ok(Err(Fault::ReadOnly { database, user }));
+    }
+    if !found.has_messages {
+        return Ok(Err(Fault::NotInstalled { database }));
+    }
+    for (granted, missing) in [
+        (found.may_use, "USAGE on schema message_store"),
+        (found.may_read, "SELECT on message_store.messages"),
+        (found.may_write, "INSERT on message_store.messages"),
+        (found.may_count, "USAGE on message_store.messages_global_position_seq"),
+        (found.may_call, "EXECUTE on the functions of message_store"),
+        (found.may_read_books, "SELECT on message_store._evenfold_migrations"),
+    ] {
+        if !granted {
+            return Ok(Err(Fault::MissingGrant { user, missing }));
+        }
+    }
+    let version = match version(on).await {
+        Ok(version) => version,
+        // It came with 1.0.
+        Err(error) if is_missing(&error) => "before 1.0".into(),
+        Err(error) => return Err(error),
+    };
+    if !supported(&version) {
+        return Ok(Err(Fault::UnsupportedVersion { version }));
+    }
+    let (maker, applied) =
+        if found.has_bookkeeping { books(on).await? } else { (Maker::MessageDb, 0) };
+    if install::is_of_later_kind(applied) {
+        return Ok(Err(Fault::LaterRelease { applied, known: install::last() }));
+    }
+    if maker != Maker::Evenfold && !found.in_path {
+        return Ok(Err(Fault::SearchPath { database, user }));
+    }
+    Ok(Ok(Found { schema: Schema { version, maker }, applied }))
+}
+
+async fn version(on: &Connections) -> Result<String, sqlx::Error> {
+    query_scalar!(r#"SELECT message_store.message_store_version() AS "version!""#)
+        .fetch_one(on.alone())
+        .await
+}
+
+/// Who made the store, and the last migration that was run. Not a checked query: the driver makes
+/// that table, so no schema has it to check against.
+async fn books(on: &Connections) -> Result<(Maker, i64), sqlx::Error> {
+    let sql = format!(
+        "SELECT coalesce(max(version), 0), coalesce(bool_or(description = '{}'), false)
+         FROM message_store._evenfold_migrations WHERE success",
+        install::ADOPTED,
+    );
+    let (applied, adopted) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(on.alone()).await?;
+    let maker = match applied {
+        // An adoption that went no further than the note that it was begun.
+        0 => Maker::MessageDb,
+        1 if adopted => Maker::MessageDb,
+        _ if adopted => Maker::Both,
+        _ => Maker::Evenfold,
+    };
+    Ok((maker, applied))
+}
+
+/// Message DB has the functions and columns that we use from 1.2 on.
+fn supported(version: &str) -> bool {
+    let mut parts = version.split('.').map(str::parse::<u32>);
+    matches!((parts.next(), parts.next()), (Some(Ok(1)), Some(Ok(2..))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_from_1_2_on_are_supported() {
+        for version in ["1.2.0", "1.2.6", "1.3.0", "1.10"] {
+            assert!(supported(version), "{version}");
+        }
+        for version in ["1.1.7", "0.9", "2.0.0", "", "1", "0", "one.three"] {
+            assert!(!supported(version), "{version}");
+        }
+    }
+}
