@@ -4,10 +4,6 @@
 //! Each setting takes `$EVENFOLD_COUNTING_SECONDS`, 3 unless told. That the reader does count is shown by
 //! writers who leave out what Message DB's order depends on: the lock on the category.
 
-mod common;
-mod figures;
-mod locks;
-
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -28,8 +24,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use common::{MESSAGE_DB, Result, execute, messages, raw};
-use locks::waiting;
+use crate::common::figures;
+use crate::common::locks::waiting;
+use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
 
 const ANY: ExpectedVersion = ExpectedVersion::Any;
 

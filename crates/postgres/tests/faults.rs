@@ -3,9 +3,6 @@
 //!
 //! The laws of a store are in `conformance.rs`; databases that are none of ours in `database.rs`.
 
-mod common;
-mod locks;
-
 use evenfold_core::error::Conflict;
 use evenfold_core::message::NewMessage;
 use evenfold_core::store::{BatchSize, ReadStore, WriteStore, Written};
@@ -20,8 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 
-use common::{MESSAGE_DB, Result, execute, message, messages, raw};
-use locks::waiting;
+use crate::common::locks::waiting;
+use crate::common::{MESSAGE_DB, Result, execute, message, messages, raw};
 
 type Outcome = std::result::Result<Written, Error>;
 

@@ -1,12 +1,8 @@
 //! Services in other languages share the log: what a client in Python or `psql` writes is read here, and
 //! what is written here they read, on Message DB and on our schema.
 //!
-//! The clients are in `foreign/`. What any store must do with what others wrote is in the conformance
+//! The clients are in `common/python.rs`. What any store must do with what others wrote is in the conformance
 //! suite; here the others are real. How names are taken apart and groups divided is in `groups.rs`.
-
-mod common;
-#[path = "foreign/python.rs"]
-mod python;
 
 use std::process::Command;
 
@@ -22,8 +18,8 @@ use evenfold_testkit::controls::message::{Closed, Deposited, Withdrawn};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use common::{MESSAGE_DB, Result, message, messages, raw};
-use python::{Python, names_of};
+use crate::common::python::{Python, names_of};
+use crate::common::{MESSAGE_DB, Result, message, messages, raw};
 
 const ANY: ExpectedVersion = ExpectedVersion::Any;
 const START: GlobalPosition = GlobalPosition::START;

@@ -1,10 +1,6 @@
 //! Names are taken apart, and consumer groups divided, as Message DB's functions do it: in our store, in
 //! core, in our schema, and for a client in Python.
 
-mod common;
-#[path = "foreign/python.rs"]
-mod python;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenfold_core::store::{BatchSize, CategoryQuery, ConsumerGroup, ReadStore, WriteStore};
@@ -15,8 +11,8 @@ use evenfold_testkit::controls;
 use serde_json::json;
 use uuid::Uuid;
 
-use common::{MESSAGE_DB, Result, messages, raw};
-use python::{Python, names_of};
+use crate::common::python::{Python, names_of};
+use crate::common::{MESSAGE_DB, Result, messages, raw};
 
 /// Streams whose members are to be told apart, of every kind of id.
 fn many_streams() -> Vec<String> {

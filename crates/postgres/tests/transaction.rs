@@ -2,9 +2,6 @@
 //!
 //! The laws of a store are in `conformance.rs`; they hold here too, and what is particular stands here.
 
-mod common;
-mod locks;
-
 use evenfold_core::store::{BatchSize, ReadStore, WriteStore};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_postgres::Postgres;
@@ -12,8 +9,8 @@ use evenfold_postgres::testing::TestDatabase;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, PgTransaction};
 
-use common::{MESSAGE_DB, Result, execute, message, messages, raw};
-use locks::waiting;
+use crate::common::locks::waiting;
+use crate::common::{MESSAGE_DB, Result, execute, message, messages, raw};
 
 async fn pool(database: &TestDatabase) -> Result<PgPool> {
     let options: PgConnectOptions = database.url().parse()?;

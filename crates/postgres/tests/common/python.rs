@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::common::Result;
+use super::Result;
 
 /// `message-db-py` in a process of its own, which ends with this handle.
 pub(crate) struct Python {
@@ -23,7 +23,7 @@ impl Python {
              names it in $EVENFOLD_PYTHON",
         )?;
         let mut process = Command::new(python)
-            .args([concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/client.py"), url])
+            .args([concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/client.py"), url])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::common::Result;
+use super::Result;
 
 /// The process of the server that waits for a lock in this database.
 pub(crate) async fn waiting(connection: &mut PgConnection) -> Result<i32> {
