@@ -7,7 +7,6 @@
 mod shell;
 
 mod npm;
-mod python;
 
 mod binaries;
 
