@@ -56,6 +56,7 @@ mod guide {
         decide: "guide/03-decide.md",
         subscribe: "guide/04-subscribe.md",
         read_model: "guide/05-read-model.md",
+        postgres: "guide/06-postgres.md",
         stream_names: "concepts/stream-names.md",
         positions_and_order: "concepts/positions-and-order.md",
         idempotence: "concepts/idempotence.md",
