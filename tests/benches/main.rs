@@ -1,4 +1,5 @@
-//! The framework against the same statements by hand, and the memory store against its own size.
+//! The framework against the same statements by hand, the memory store against its own size, and the
+//! Postgres store and schema against the genuine Message DB.
 //!
 //! `cargo xtask bench` runs it; words behind it choose comparisons by a part of their name. Goals
 //! are of the issue that asked for them; one that is missed is said and fails nothing, for the
@@ -8,6 +9,7 @@ mod append;
 mod bare;
 mod harness;
 mod memory;
+mod postgres;
 mod replay;
 
 use std::process::ExitCode;
@@ -26,6 +28,9 @@ fn main() -> Outcome<ExitCode> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(all())?;
+    // As in a task of an application: the thread that hears the server's answer goes on with it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(postgres::all())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,10 +1,11 @@
-//! How much memory projecting a stream takes at its peak: 100,000 messages against one page.
+//! How much memory reading takes at its peak: a long stream and a large category against one page.
 //!
 //! By itself, because counting each allocation would slow down what `main.rs` measures.
 
 use std::process::ExitCode;
 
 use evenfold::prelude::*;
+use evenfold_postgres::testing::TestDatabase;
 use evenfold_tests::asked::{self, say};
 use evenfold_tests::{Outcome, peak};
 use peak_alloc::PeakAlloc;
@@ -12,12 +13,21 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
+const STREAM: &str = "projecting a stream, bytes at the peak";
+const CATEGORY: &str = "postgres, reading a category, bytes at the peak";
+
 #[tokio::main]
 async fn main() -> Outcome<ExitCode> {
-    const NAME: &str = "projecting a stream, bytes at the peak";
-    if !asked::to_measure() || !asked::for_this(NAME) {
-        return Ok(ExitCode::SUCCESS);
+    if asked::to_measure() && asked::for_this(STREAM) {
+        stream().await?;
     }
+    if asked::to_measure() && asked::for_this(CATEGORY) {
+        category().await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn stream() -> Outcome {
     let folder = tempfile::tempdir()?;
     let url = format!("sqlite://{}", folder.path().join("long.db").display());
     let store = evenfold::connect(&url).await?;
@@ -26,12 +36,30 @@ async fn main() -> Outcome<ExitCode> {
     peak::fill(&store, &long, 100_000).await?;
     peak::projecting(&store, &short, 1000).await?;
 
-    say(format_args!("\n| {NAME} | 1,000 messages, one page | 100,000 messages |"))?;
+    say(format_args!("\n| {STREAM} | 1,000 messages, one page | 100,000 messages |"))?;
     say("|---|---:|---:|")?;
     let (one, all) = (
         peak::projecting(&store, &short, 1000).await?,
         peak::projecting(&store, &long, 100_000).await?,
     );
     say(format_args!("| SQLite | {one} | {all} |"))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+async fn category() -> Outcome {
+    let database = TestDatabase::new().await?;
+    // One connection, so that no more are made while reading.
+    let store = evenfold::connect(&format!("{}&connections=1", database.url())).await?;
+    peak::generate(&database.url(), "few", 1000).await?;
+    peak::generate(&database.url(), "many", 1_000_000).await?;
+    peak::reading(&store, "few", 1000).await?;
+
+    say(format_args!("\n| {CATEGORY} | 1,000 messages, one page | 1,000,000 messages |"))?;
+    say("|---|---:|---:|")?;
+    let (one, all) = (
+        peak::reading(&store, "few", 1000).await?,
+        peak::reading(&store, "many", 1_000_000).await?,
+    );
+    say(format_args!("| Postgres | {one} | {all} |"))?;
+    Ok(())
 }

@@ -40,24 +40,34 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
     if let Some(refused) = code.as_deref().and_then(|code| refused(code, &error)) {
         return refused.into();
     }
-    if code.as_deref() == Some(code::READ_ONLY) {
-        let doing =
-            format!("{doing}: the server only reads, as a standby does; connect to the primary");
-        return Error::unavailable(doing, error);
-    }
-    if code.as_deref().is_some_and(|code| is_of_pooler(code, &error)) {
-        let hint = "a pooler in transaction mode stands before the server; write \
-                    `pooler=transaction` in the URL, or choose it in the options";
-        return Error::failed(format!("{doing}: {hint}"), error);
-    }
-    if matches!(&error, sqlx::Error::Tls(_)) && !cfg!(feature = "tls") {
-        let hint = "build with the feature `tls`, of evenfold or of evenfold-postgres";
-        return Error::failed(format!("{doing}: {hint}"), error);
-    }
-    if is_lost(&error) || code.as_deref().is_some_and(is_passing) || is_out_of_turn(&error) {
-        Error::unavailable(doing.to_string(), error)
+    let code = code.as_deref().unwrap_or_default();
+    let doing = match hint(code, &error) {
+        Some(hint) => format!("{doing}: {hint}"),
+        None => doing.to_string(),
+    };
+    if is_lost(&error) || is_passing(code) || is_out_of_turn(&error) {
+        Error::unavailable(doing, error)
     } else {
-        Error::failed(doing.to_string(), error)
+        Error::failed(doing, error)
+    }
+}
+
+/// What to do, where the server's own words do not say it.
+fn hint(code: &str, error: &sqlx::Error) -> Option<&'static str> {
+    match code {
+        code::READ_ONLY => Some("the server only reads, as a standby does; connect to the primary"),
+        code::DEADLOCK => Some(
+            "another transaction and this one waited for each other, and this one was ended; \
+             make it again, and write to several categories in one order everywhere",
+        ),
+        _ if is_of_pooler(code, error) => Some(
+            "a pooler in transaction mode stands before the server; write `pooler=transaction` in \
+             the URL, or choose it in the options",
+        ),
+        _ if matches!(error, sqlx::Error::Tls(_)) && !cfg!(feature = "tls") => {
+            Some("build with the feature `tls`, of evenfold or of evenfold-postgres")
+        }
+        _ => None,
     }
 }
 
@@ -118,13 +128,15 @@ fn is_out_of_turn(error: &sqlx::Error) -> bool {
 /// Whether the same call may succeed later without anyone changing it.
 fn is_passing(code: &str) -> bool {
     use code::{
-        DEADLOCK, LOCK_NOT_AVAILABLE, QUERY_CANCELED, SERIALIZATION_FAILURE, TOO_MANY_CONNECTIONS,
+        DEADLOCK, LOCK_NOT_AVAILABLE, QUERY_CANCELED, READ_ONLY, SERIALIZATION_FAILURE,
+        TOO_MANY_CONNECTIONS,
     };
     matches!(
         code,
         DEADLOCK
             | LOCK_NOT_AVAILABLE
             | QUERY_CANCELED
+            | READ_ONLY
             | SERIALIZATION_FAILURE
             | TOO_MANY_CONNECTIONS
     )

@@ -58,13 +58,13 @@ impl Options {
         self
     }
 
-    /// Whether a pooler in transaction mode, as PgBouncer's, stands before the server; not by
+    /// Whether a pooler in transaction mode, as `PgBouncer`'s, stands before the server; not by
     /// default. In a URL `pooler=transaction` or `pooler=none`.
     ///
     /// Such a pooler leads each transaction to another session of the server. With this each call is
     /// a transaction of its own and prepares nothing that stays, which costs three round trips more.
     /// A pooler in session mode needs nothing, and one that keeps prepared statements itself needs
-    /// this only where Message DB was not made by evenfold and its search_path is not set on the
+    /// this only where Message DB was not made by evenfold and its `search_path` is not set on the
     /// role.
     #[must_use]
     pub const fn transaction_pooler(mut self, is_there: bool) -> Self {

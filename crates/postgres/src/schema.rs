@@ -3,7 +3,7 @@
 //! Owns the questions. What is installed and how stands in `install.rs`, the texts of refusals in
 //! `fault.rs`, and what a person asks when something is wrong in `facts.rs`.
 
-use sqlx::{AssertSqlSafe, query, query_scalar};
+use sqlx::{AssertSqlSafe, query_as, query_scalar};
 
 use crate::connections::Connections;
 use crate::error::is_missing;
@@ -50,11 +50,28 @@ pub(crate) struct Found {
     pub(crate) applied: i64,
 }
 
-/// What kind of store a database is, or why it is none to write to.
-///
-/// Asks the catalogs alone, which everybody may read, before anything of the store is touched.
-pub(crate) async fn look(on: &Connections) -> Result<Result<Found, Fault>, sqlx::Error> {
-    let found = query!(
+/// What the catalogs tell of a database to whoever asks, before anything of the store is touched.
+#[expect(clippy::struct_excessive_bools, reason = "a row of answers")]
+struct Seen {
+    database: String,
+    user: String,
+    encoding: String,
+    standby: bool,
+    only_reads: bool,
+    has_messages: bool,
+    has_bookkeeping: bool,
+    may_use: bool,
+    may_read: bool,
+    may_write: bool,
+    may_count: bool,
+    may_call: bool,
+    may_read_books: bool,
+    in_path: bool,
+}
+
+async fn see(on: &Connections) -> Result<Seen, sqlx::Error> {
+    query_as!(
+        Seen,
         r#"
         SELECT
             current_database()::text AS "database!",
@@ -95,8 +112,28 @@ pub(crate) async fn look(on: &Connections) -> Result<Result<Found, Fault>, sqlx:
         "#,
     )
     .fetch_one(on.alone())
-    .await?;
+    .await
+}
 
+impl Seen {
+    /// The first right of a store that the role does not have.
+    fn missing_grant(&self) -> Option<&'static str> {
+        let rights = [
+            (self.may_use, "USAGE on schema message_store"),
+            (self.may_read, "SELECT on message_store.messages"),
+            (self.may_write, "INSERT on message_store.messages"),
+            (self.may_count, "USAGE on message_store.messages_global_position_seq"),
+            (self.may_call, "EXECUTE on the functions of message_store"),
+            (self.may_read_books, "SELECT on message_store._evenfold_migrations"),
+        ];
+        rights.into_iter().find_map(|(granted, right)| (!granted).then_some(right))
+    }
+}
+
+/// What kind of store a database is, or why it is none to write to.
+pub(crate) async fn look(on: &Connections) -> Result<Result<Found, Fault>, sqlx::Error> {
+    let found = see(on).await?;
+    let missing = found.missing_grant();
     let (database, user) = (found.database, found.user);
     if found.encoding != "UTF8" {
         return Ok(Err(Fault::Encoding { database, encoding: found.encoding }));
@@ -110,17 +147,8 @@ pub(crate) async fn look(on: &Connections) -> Result<Result<Found, Fault>, sqlx:
     if !found.has_messages {
         return Ok(Err(Fault::NotInstalled { database }));
     }
-    for (granted, missing) in [
-        (found.may_use, "USAGE on schema message_store"),
-        (found.may_read, "SELECT on message_store.messages"),
-        (found.may_write, "INSERT on message_store.messages"),
-        (found.may_count, "USAGE on message_store.messages_global_position_seq"),
-        (found.may_call, "EXECUTE on the functions of message_store"),
-        (found.may_read_books, "SELECT on message_store._evenfold_migrations"),
-    ] {
-        if !granted {
-            return Ok(Err(Fault::MissingGrant { user, missing }));
-        }
+    if let Some(missing) = missing {
+        return Ok(Err(Fault::MissingGrant { user, missing }));
     }
     let version = match version(on).await {
         Ok(version) => version,
@@ -156,7 +184,7 @@ async fn books(on: &Connections) -> Result<(Maker, i64), sqlx::Error> {
          FROM message_store._evenfold_migrations WHERE success",
         install::ADOPTED,
     );
-    let (applied, adopted) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(on.alone()).await?;
+    let (applied, adopted) = query_as(AssertSqlSafe(sql)).fetch_one(on.alone()).await?;
     let maker = match applied {
         // An adoption that went no further than the note that it was begun.
         0 => Maker::MessageDb,

@@ -80,17 +80,7 @@ impl WriteStore for Within<'_> {
         messages: &'a [NewMessage],
         expected: ExpectedVersion,
     ) -> BoxFuture<'a, Result<Written, Error>> {
-        async move {
-            check_batch(messages)?;
-            let mut transaction = self.transaction.lock().await;
-            loop {
-                let written = self.attempt(&mut transaction, stream, messages, expected).await?;
-                if let Some(written) = written {
-                    return Ok(written);
-                }
-            }
-        }
-        .boxed()
+        self.write_batch(stream, messages, expected).boxed()
     }
 }
 
@@ -149,6 +139,22 @@ impl ReadStore for Within<'_> {
 }
 
 impl Within<'_> {
+    async fn write_batch(
+        &self,
+        stream: &StreamName,
+        messages: &[NewMessage],
+        expected: ExpectedVersion,
+    ) -> Result<Written, Error> {
+        check_batch(messages)?;
+        let mut transaction = self.transaction.lock().await;
+        loop {
+            let written = self.attempt(&mut transaction, stream, messages, expected).await?;
+            if let Some(written) = written {
+                return Ok(written);
+            }
+        }
+    }
+
     /// Writes, or finds out why not; nothing when the reason is gone. To go back to the savepoint
     /// frees the lock, so another writer may have brought the stream to the expected version.
     async fn attempt(

@@ -1,8 +1,7 @@
 //! The Postgres store keeps the laws of a store, on Message DB 1.3 and 1.2 as their own scripts install
 //! them and on our schema; each law has a fresh database, and a role that may do no more than a service.
 
-mod figures;
-
+use crate::common::figures;
 use std::sync::Arc;
 
 use evenfold_core::store::MessageStore;

@@ -3,8 +3,6 @@
 //!
 //! The laws of a store are in `conformance.rs`; what happens under a write in `faults.rs`.
 
-mod common;
-
 use evenfold_core::store::{BatchSize, ReadStore, WriteStore};
 use evenfold_core::{ExpectedVersion, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;
@@ -12,7 +10,7 @@ use evenfold_postgres::{Fault, Install, Postgres};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 
-use common::{MESSAGE_DB, Result, execute, message, messages, raw};
+use crate::common::{MESSAGE_DB, Result, execute, message, messages, raw};
 
 /// The fault that connecting ends with.
 async fn fault(url: &str) -> Result<Fault> {

@@ -5,8 +5,7 @@
 //! functions that Message DB has not are held against those that it has, in `differential/append.sql`.
 //! What each of our reads touches is measured by `plans.rs`.
 
-mod figures;
-
+use crate::common::figures;
 use std::collections::BTreeSet;
 
 use evenfold_postgres::testing::TestDatabase;

@@ -1,13 +1,9 @@
 //! The facts tell what is wrong with a database, and change nothing of it.
 
-mod common;
-#[path = "common/pooler.rs"]
-mod pooler;
-
-use common::{MESSAGE_DB, Result, execute, raw};
+use crate::common::pooler::Pooler;
+use crate::common::{MESSAGE_DB, Result, execute, raw};
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_postgres::{Facts, Fault, Postgres};
-use pooler::Pooler;
 
 async fn facts(database: &TestDatabase) -> Result<Facts> {
     Ok(Postgres::options().facts(&database.url()).await?)

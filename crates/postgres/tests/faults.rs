@@ -3,8 +3,6 @@
 //!
 //! The laws of a store are in `conformance.rs`; databases that are none of ours in `database.rs`.
 
-mod common;
-
 use evenfold_core::error::Conflict;
 use evenfold_core::message::NewMessage;
 use evenfold_core::store::{BatchSize, ReadStore, WriteStore, Written};
@@ -14,12 +12,13 @@ use evenfold_postgres::testing::TestDatabase;
 use futures::future::BoxFuture;
 use futures::poll;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgPool};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 
-use common::{MESSAGE_DB, Result, execute, message, messages, raw};
+use crate::common::locks::waiting;
+use crate::common::{MESSAGE_DB, Result, execute, message, messages, raw};
 
 type Outcome = std::result::Result<Written, Error>;
 
@@ -31,21 +30,6 @@ fn writing(
 ) -> JoinHandle<Outcome> {
     let (store, stream) = (store.clone(), stream.clone());
     tokio::spawn(async move { store.write(&stream, &messages, expected).await })
-}
-
-/// The process of the server that waits for a lock in this database.
-async fn waiting(connection: &mut PgConnection) -> Result<i32> {
-    loop {
-        let waiting: Option<i32> = sqlx::query_scalar(
-            "SELECT pid FROM pg_stat_activity
-             WHERE datname = current_database() AND wait_event_type = 'Lock'",
-        )
-        .fetch_optional(&mut *connection)
-        .await?;
-        if let Some(pid) = waiting {
-            return Ok(pid);
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,9 +3,7 @@
 //! Databases that are no store are in `database.rs`; that what is installed answers as Message DB
 //! does is proven in `differential/`.
 
-mod common;
-
-use common::{MESSAGE_DB, Result, execute, messages, raw};
+use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
 use evenfold_core::store::{ReadStore, WriteStore};
 use evenfold_core::{Error, ExpectedVersion, Memory, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;

@@ -3,9 +3,6 @@
 //!
 //! Single connections that break are in `faults.rs`. How a server is killed is in `crates/xtask`.
 
-mod common;
-mod figures;
-
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -18,7 +15,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 use xtask::{Cluster, message_db};
 
-use common::{MESSAGE_DB, Result, execute, messages, raw};
+use crate::common::figures;
+use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
 
 const WRITERS: u128 = 8;
 const KILLS: usize = 4;

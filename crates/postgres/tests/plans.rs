@@ -5,8 +5,7 @@
 //! functions in our schema the work is measured, for what stands in a function shows no plan:
 //! `plans/reads.sql` has the calls and how much each may touch.
 
-mod figures;
-
+use crate::common::figures;
 use std::path::Path;
 
 use evenfold_postgres::testing::TestDatabase;

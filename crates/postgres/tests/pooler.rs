@@ -3,13 +3,10 @@
 //!
 //! The laws without a pooler are in `conformance.rs`.
 
-mod common;
-#[path = "common/pooler.rs"]
-mod pooler;
-
 use std::sync::Arc;
 
-use common::{MESSAGE_DB, Result, execute, messages, raw};
+use crate::common::pooler::Pooler;
+use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
 use evenfold_core::store::{BatchSize, MessageStore, ReadStore, WriteStore};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;
@@ -17,7 +14,6 @@ use evenfold_postgres::{Fault, Install, Postgres};
 use evenfold_testkit::conformance::Backend;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use pooler::Pooler;
 use sqlx::PgPool;
 
 struct Behind;

@@ -1,8 +1,6 @@
 //! Servers that only read: a standby is refused when a store is opened, and a store that comes to one
 //! later says so, loses nothing, and goes on where it may write.
 
-mod common;
-
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
@@ -15,7 +13,7 @@ use tempfile::TempDir;
 use tokio::task::block_in_place;
 use xtask::{Cluster, message_db};
 
-use common::{MESSAGE_DB, Result, execute, messages, raw};
+use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
 
 /// The place that a store is told, which leads to a server and later to another, as a name does whose
 /// address is changed after a failover.

@@ -1,18 +1,14 @@
 //! Encrypted connections: made where they are asked for, refused where the certificate is not one to
 //! trust.
 
-mod common;
-#[path = "common/pooler.rs"]
-mod pooler;
-
 use std::net::TcpListener;
 
-use common::{Result, messages};
+use crate::common::pooler::Pooler;
+use crate::common::{Result, messages};
 use evenfold_core::store::{ReadStore, WriteStore};
 use evenfold_core::{ExpectedVersion, Position, StreamName};
 use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
-use pooler::Pooler;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;

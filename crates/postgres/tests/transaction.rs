@@ -2,16 +2,15 @@
 //!
 //! The laws of a store are in `conformance.rs`; they hold here too, and what is particular stands here.
 
-mod common;
-
 use evenfold_core::store::{BatchSize, ReadStore, WriteStore};
-use evenfold_core::{ExpectedVersion, Position, StreamName};
+use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, PgTransaction};
 
-use common::{MESSAGE_DB, Result, execute, message, messages, raw};
+use crate::common::locks::waiting;
+use crate::common::{MESSAGE_DB, Result, execute, message, messages, raw};
 
 async fn pool(database: &TestDatabase) -> Result<PgPool> {
     let options: PgConnectOptions = database.url().parse()?;
@@ -93,4 +92,69 @@ async fn refused(database: &TestDatabase) -> Result {
     transaction.commit().await?;
     assert_eq!(store.stream_version(&stream).await?, Some(Position::new(3)?));
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_lock_two_categories_crosswise_one_is_told_of_the_deadlock() -> Result {
+    crosswise(&TestDatabase::from_template(MESSAGE_DB).await?).await?;
+    crosswise(&TestDatabase::new().await?).await
+}
+
+async fn crosswise(database: &TestDatabase) -> Result {
+    let pool = pool(database).await?;
+    let store = Postgres::from_pool(pool.clone()).await?;
+    let (account, transfer) = (StreamName::new("account-1")?, StreamName::new("transfer-1")?);
+    let any = ExpectedVersion::Any;
+
+    let (mut one, mut other) = (pool.begin().await?, pool.begin().await?);
+    store.within(&mut one).write(&account, &messages(0..1)?, any).await?;
+    store.within(&mut other).write(&transfer, &messages(10..11)?, any).await?;
+    let waits = tokio::spawn(second(store.clone(), one, transfer.clone(), 1));
+    waiting(&mut raw(&database.url()).await?).await?;
+    let closes = second(store.clone(), other, account.clone(), 11).await?;
+    let outcomes = [waits.await??, closes];
+
+    // Which of the two, the server decides.
+    let lost: Vec<_> = outcomes.iter().filter_map(Option::as_ref).collect();
+    let [lost] = lost[..] else { return Err(format!("not one lost: {outcomes:?}").into()) };
+    assert!(lost.is_unavailable(), "{lost:?}");
+    assert!(format!("{lost:?}").contains("deadlock detected"), "{lost:?}");
+    assert!(lost.to_string().contains("categories in one order everywhere"), "{lost}");
+
+    // Nothing of the loser is there; all of it is when it does the same once more.
+    let version = async || store.stream_version(&account).await;
+    assert_eq!(version().await?, Some(Position::START));
+    let (ids, order) = match &outcomes {
+        [Some(_), None] => (0, [&account, &transfer]),
+        _ => (10, [&transfer, &account]),
+    };
+    let mut again = pool.begin().await?;
+    for (stream, id) in order.into_iter().zip(ids..) {
+        let written = store.within(&mut again).write(stream, &messages(id..id + 1)?, any).await?;
+        assert!(!written.is_repetition());
+    }
+    again.commit().await?;
+    assert_eq!(version().await?, Some(Position::new(1)?));
+    assert_eq!(store.stream_version(&transfer).await?, Some(Position::new(1)?));
+    Ok(())
+}
+
+/// The second write of a transaction, and its end: committed, or rolled back with the error.
+async fn second(
+    store: Postgres,
+    mut transaction: PgTransaction<'static>,
+    stream: StreamName,
+    id: u128,
+) -> Result<Option<Error>> {
+    let any = ExpectedVersion::Any;
+    match store.within(&mut transaction).write(&stream, &messages(id..id + 1)?, any).await {
+        Ok(_) => {
+            transaction.commit().await?;
+            Ok(None)
+        }
+        Err(error) => {
+            transaction.rollback().await?;
+            Ok(Some(error))
+        }
+    }
 }

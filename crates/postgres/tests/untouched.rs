@@ -4,9 +4,6 @@
 //! byte, and what the catalogs hold. `pg_dump` refuses a server that is newer than itself, and then
 //! the catalogs stand alone.
 
-mod common;
-mod figures;
-
 use std::process::Command;
 
 use evenfold_core::store::{
@@ -21,7 +18,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
-use common::{MESSAGE_DB, Result, messages, raw};
+use crate::common::figures;
+use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
 
 /// Whatever there is in the database that is not the server's own, one thing a line.
 const CATALOGS: &str = "
@@ -175,7 +173,7 @@ async fn message_db_is_after_all_of_it_as_it_was_before() -> Result {
         "ALTER TABLE messages ADD COLUMN more int",
     ] {
         let before = describe(&database).await?;
-        common::execute(&mut raw(&database.url()).await?, change).await?;
+        execute(&mut raw(&database.url()).await?, change).await?;
         let after = describe(&database).await?;
         assert_ne!(before.catalogs, after.catalogs, "{change}");
         assert!(before.dump.is_none() || before.dump != after.dump, "{change}");

@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 use crate::binaries;
 use crate::cluster::Cluster;
 use crate::message_db;
+use crate::python;
 use crate::shell::{self, Result, say};
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
@@ -23,6 +24,10 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         say(format!("note: there is no database `{}`: {error}", message_db::DATABASE));
     }
     let mut command = Command::new(program);
+    match python::interpreter() {
+        Ok(python) => _ = command.env(python::VARIABLE, python),
+        Err(error) => say(format!("note: {error}")),
+    }
     cluster.enter(command.args(rest));
     shell::status(&mut command).map(shell::exit_code)
 }

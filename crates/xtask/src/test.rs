@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 use crate::binaries;
 use crate::cluster::Cluster;
 use crate::message_db;
+use crate::python;
 use crate::shell::{self, Result, say};
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
@@ -22,12 +23,14 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     cluster.announce();
     have_pgbouncer()?;
     message_db::install(&cluster)?;
+    let python = python::interpreter()?;
 
     // The doctests run even after a failure, so that one run tells everything.
     let mut failed = Vec::new();
     for (name, mut step) in steps(&args) {
         cluster.enter(&mut step);
         step.env("EVENFOLD_LAWS_DIR", &laws).env("EVENFOLD_FIGURES_DIR", &figures);
+        step.env(python::VARIABLE, &python);
         if !shell::run(&mut step)?.success() {
             failed.push(name);
         }

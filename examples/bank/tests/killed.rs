@@ -3,14 +3,12 @@
 //! The moments are random within the time that an uninterrupted run takes, so they fall into every
 //! part of it: reading commands, deciding, carrying transfers, summing up.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{Bank, Outcome, Said};
+use crate::common::{Bank, Outcome, Said};
 use tokio::process::Command;
 
 const KILLS: u32 = 20;

@@ -2,11 +2,9 @@
 //!
 //! What happens to a bank that is killed is in `killed.rs`.
 
-mod common;
-
 use std::fs;
 
-use common::{Bank, Outcome, Said};
+use crate::common::{Bank, Outcome, Said};
 use evenfold::prelude::*;
 
 #[test]

@@ -1,5 +1,10 @@
 //! What the tests of a database share: a connection beside the store, messages to write, a wait.
 
+pub(crate) mod figures;
+pub(crate) mod locks;
+pub(crate) mod pooler;
+pub(crate) mod python;
+
 use std::ops::Range;
 
 use evenfold_core::message::NewMessage;

@@ -1,0 +1,52 @@
+//! The foreign client of tests: a Python environment with `message-db-py` from its registry, made once.
+//!
+//! What the client is asked stands in `crates/postgres/tests/foreign.rs`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::shell::{self, Result, say};
+
+/// The variable in which tests find the interpreter.
+pub(crate) const VARIABLE: &str = "EVENFOLD_PYTHON";
+
+/// The client and its driver, the one that needs no compiler.
+const PACKAGES: [&str; 2] = ["message-db-py==0.3.5", "psycopg2-binary==2.9.13"];
+
+/// The interpreter of the environment, which `cargo clean` alone takes away.
+pub(crate) fn interpreter() -> Result<PathBuf> {
+    let kept = shell::root().join("target/python").join(PACKAGES.join("-").replace("==", "-"));
+    let python = kept.join("bin/python");
+    if !python.exists() {
+        // Another process may be at it, so the environment takes its place in one step.
+        let own = kept.with_extension(std::process::id().to_string());
+        make(&own).map_err(|error| format!("the Python client of tests cannot be had: {error}"))?;
+        if fs::rename(&own, &kept).is_err() {
+            fs::remove_dir_all(&own)?;
+        }
+    }
+    Ok(python)
+}
+
+fn make(own: &PathBuf) -> Result<()> {
+    // On Debian a Python may stand there without the means to make an environment.
+    let able = || shell::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]));
+    if !able() {
+        shell::apt_install("python3-venv")?;
+    }
+    if !able() {
+        return Err("python3 with venv is needed and was not found; install it (on Debian \
+                    `apt-get install python3-venv`)"
+            .into());
+    }
+    say(format!("fetching {} from PyPI, once", PACKAGES.join(" and ")));
+    shell::output(Command::new("python3").args(["-m", "venv"]).arg(own))?;
+    let mut pip = Command::new(own.join("bin/python"));
+    // Without its dependencies: it asks for the driver under the name that has to be compiled.
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
+        .args(["--no-deps", "--only-binary", ":all:"])
+        .args(PACKAGES);
+    shell::output(&mut pip)?;
+    Ok(())
+}

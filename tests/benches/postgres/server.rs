@@ -1,0 +1,92 @@
+//! Two databases of one server, Message DB beside ours, and what a backend of it cost.
+//!
+//! Owns how the server comes to run on our core and how its processor time is read, which Linux
+//! alone tells.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use evenfold::Store;
+use evenfold_postgres::testing::TestDatabase;
+use evenfold_tests::Outcome;
+use evenfold_tests::asked::say;
+use sqlx::{Connection, PgConnection};
+
+/// A database with Message DB as its own scripts made it, and one with our schema.
+pub(crate) struct Both {
+    pub(crate) genuine: Database,
+    pub(crate) ours: Database,
+}
+
+impl Both {
+    pub(crate) async fn prepare() -> Outcome<Self> {
+        let genuine = Database(TestDatabase::from_template("message_db").await?);
+        genuine.backend().await?.share_our_core()?;
+        let both = Self { genuine, ours: Database(TestDatabase::new().await?) };
+        for database in [&both.genuine, &both.ours] {
+            let mut backend = database.backend().await?;
+            // It would run beside the one and not beside the other.
+            let sql = "ALTER TABLE message_store.messages SET (autovacuum_enabled = false)";
+            sqlx::query(sql).execute(&mut backend.connection).await?;
+        }
+        Ok(both)
+    }
+}
+
+/// Gone with this handle.
+pub(crate) struct Database(TestDatabase);
+
+impl Database {
+    pub(crate) fn url(&self) -> String {
+        self.0.url()
+    }
+
+    /// A store as an application opens it.
+    pub(crate) async fn store(&self) -> Outcome<Store> {
+        Ok(evenfold::connect(&self.url()).await?)
+    }
+
+    /// A connection as Message DB needs it.
+    pub(crate) async fn backend(&self) -> Outcome<Backend> {
+        let mut connection = PgConnection::connect(&self.url()).await?;
+        sqlx::query("SET search_path = message_store, public").execute(&mut connection).await?;
+        let pid = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
+        Ok(Backend { connection, pid })
+    }
+}
+
+/// A connection, and the process of the server that answers it.
+pub(crate) struct Backend {
+    pub(crate) connection: PgConnection,
+    pid: i32,
+}
+
+impl Backend {
+    /// How long the process has been on a processor until now.
+    pub(crate) fn cpu(&self) -> Outcome<Duration> {
+        let file = format!("/proc/{}/schedstat", self.pid);
+        let stat = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
+        let nanos = stat.split(' ').next().unwrap_or_default().parse()?;
+        Ok(Duration::from_nanos(nanos))
+    }
+
+    /// Pins the server's main process to where we run, and so all connections that are made later.
+    fn share_our_core(&self) -> Outcome {
+        let main = status_of(&self.pid.to_string(), "PPid:")?;
+        let core = status_of("self", "Cpus_allowed_list:")?;
+        let mut taskset = Command::new("taskset");
+        taskset.args(["-cp", &core, &main]).stdout(Stdio::null());
+        if !taskset.status().is_ok_and(|status| status.success()) {
+            say("the server is not pinned to our core: `taskset` is missing or may not")?;
+        }
+        Ok(())
+    }
+}
+
+/// A line of what the kernel tells about a process.
+fn status_of(process: &str, line: &str) -> Outcome<String> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let value = status.lines().find_map(|found| found.strip_prefix(line));
+    Ok(value.ok_or("not a line of the status")?.trim().to_owned())
+}

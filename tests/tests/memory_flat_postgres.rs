@@ -1,0 +1,31 @@
+//! However large a category is, reading it from Postgres holds one page of it in memory.
+//!
+//! The allocator counts every byte of the program, so this file has one test and no other.
+
+use evenfold_postgres::testing::TestDatabase;
+use evenfold_tests::{Outcome, peak};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+const PAGE: u64 = 1000;
+const PAGES: u64 = 50;
+
+#[tokio::test]
+async fn reading_a_category_of_50_000_messages_takes_no_more_memory_than_one_page() -> Outcome {
+    let database = TestDatabase::new().await?;
+    // One connection, so that no more are made while reading.
+    let store = evenfold::connect(&format!("{}&connections=1", database.url())).await?;
+    peak::generate(&database.url(), "few", PAGE).await?;
+    peak::generate(&database.url(), "many", PAGES * PAGE).await?;
+
+    // The first time, connections and statements are made.
+    peak::reading(&store, "few", PAGE).await?;
+    let one = peak::reading(&store, "few", PAGE).await?;
+    let all = peak::reading(&store, "many", PAGES * PAGE).await?;
+    println!("{one} bytes for one page, {all} bytes for {PAGES} pages");
+    assert!(one > 100_000, "the allocator counts: {one} bytes for one page");
+    assert!(all < one + one / 4, "{all} bytes for {PAGES} pages, {one} bytes for one");
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! Typed messages and entities in the application's own Postgres transaction, beside its own tables.
+//!
+//! The laws of such a store are in `crates/postgres/tests/transaction.rs`.
+
+use evenfold::postgres::Postgres;
+use evenfold::{Error, ExpectedVersion, Store};
+use evenfold_postgres::testing::TestDatabase;
+use evenfold_tests::{Account, Deposited, Outcome, Withdrawn};
+use sqlx::PgPool;
+
+async fn balance_of_the_table(pool: &PgPool) -> Outcome<Option<i64>> {
+    Ok(sqlx::query_scalar("SELECT amount FROM balances").fetch_optional(pool).await?)
+}
+
+#[tokio::test]
+async fn entities_and_a_table_change_together_or_not_at_all() -> Outcome {
+    let database = TestDatabase::new().await?;
+    let pool = PgPool::connect(&database.url()).await?;
+    sqlx::raw_sql("CREATE TABLE balances (amount bigint)").execute(&pool).await?;
+    let postgres = Postgres::from_pool(pool.clone()).await?;
+    let store = Store::new(postgres.clone());
+    let accounts = store.entities::<Account>();
+
+    for commits in [false, true] {
+        let mut transaction = pool.begin().await?;
+        sqlx::query("INSERT INTO balances VALUES (5)").execute(&mut *transaction).await?;
+        let within = postgres.within(&mut transaction);
+        let first = store.write("account-1", Deposited::of(7)).expecting(ExpectedVersion::NoStream);
+        first.through(&within).await?;
+        // It decides on what it wrote itself, and is refused where that is not expected.
+        let account = accounts.load_through(&within, "1").await?;
+        assert_eq!(account.state.balance, 7);
+        let stale = store.write("account-1", Withdrawn::of(1)).expecting(ExpectedVersion::NoStream);
+        let refused = stale.through(&within).await;
+        assert!(refused.as_ref().is_err_and(Error::is_conflict), "{refused:?}");
+        store
+            .write("account-1", Withdrawn::of(2))
+            .expecting(account.version)
+            .through(&within)
+            .await?;
+        assert!(accounts.get("1").await?.is_none(), "others see it before the end");
+
+        if commits {
+            transaction.commit().await?;
+        } else {
+            transaction.rollback().await?;
+            assert!(accounts.get("1").await?.is_none());
+            assert_eq!(balance_of_the_table(&pool).await?, None);
+        }
+    }
+    assert_eq!(accounts.load("1").await?.state, Account { balance: 5, events: 2 });
+    assert_eq!(balance_of_the_table(&pool).await?, Some(5));
+    Ok(())
+}
