@@ -19,7 +19,7 @@ use crate::common::figures;
 use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
 
 const WRITERS: u128 = 8;
-const KILLS: usize = 5;
+const KILLS: usize = 4;
 /// Calls that are acknowledged between two kills, and before the first and after the last.
 const BETWEEN: u32 = 100;
 const CATEGORIES: [&str; 4] = ["account", "transfer", "loan", "audit"];

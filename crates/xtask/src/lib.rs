@@ -18,6 +18,7 @@ mod bench;
 mod db;
 mod lint;
 mod prepare;
+mod python;
 mod test;
 mod tidy;
 
