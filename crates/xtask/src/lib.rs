@@ -7,6 +7,7 @@
 mod shell;
 
 mod npm;
+mod python;
 
 mod binaries;
 
