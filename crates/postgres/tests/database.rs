@@ -152,6 +152,20 @@ async fn what_postgres_cannot_keep_is_refused_with_what_to_do() -> Result {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_message_of_more_than_postgres_keeps_is_refused_before_it_is_kept() -> Result {
+    let database = TestDatabase::new().await?;
+    let store = Postgres::connect(&database.url()).await?;
+    let stream = StreamName::new("account-1")?;
+    let huge = format!(r#"{{"note":"{}"}}"#, "a".repeat(256 << 20));
+    let refused = store.write(&stream, &[message(0, &huge)?], ExpectedVersion::Any).await;
+    let refused = refused.unwrap_err();
+    assert!(refused.is_invalid(), "{refused}");
+    assert!(refused.to_string().contains("no more than 256 MB of JSON"), "{refused}");
+    assert_eq!(store.stream_version(&stream).await?, None);
+    Ok(())
+}
+
 /// A text that cannot be compressed into an index.
 fn noise(length: usize) -> String {
     let mut state = 1_u64;

@@ -19,7 +19,6 @@ mod bench;
 mod db;
 mod lint;
 mod prepare;
-mod python;
 mod test;
 mod tidy;
 
