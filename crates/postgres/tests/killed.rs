@@ -53,7 +53,7 @@ async fn kill_under_load(name: &str, mut cluster: Cluster, store: Postgres) -> R
     for number in 0..WRITERS {
         let acknowledged = Arc::clone(&acknowledged);
         let (is_up, is_over) = (is_up.clone(), is_over.clone());
-        let tally = [0; 3];
+        let tally = Tally::default();
         let writer = Writer { number, store: store.clone(), acknowledged, is_up, is_over, tally };
         writers.spawn(writer.work());
     }
@@ -71,11 +71,13 @@ async fn kill_under_load(name: &str, mut cluster: Cluster, store: Postgres) -> R
     }
     finish.send_replace(true);
 
-    let (mut calls, mut tally) = (Vec::new(), [0; 3]);
+    let (mut calls, mut tally) = (Vec::new(), Tally::default());
     for writer in writers.join_all().await {
-        let (of_writer, counts) = writer?;
+        let (of_writer, Tally { settled, unknown, landed }) = writer?;
         calls.extend(of_writer);
-        tally.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        tally.settled += settled;
+        tally.unknown += unknown;
+        tally.landed += landed;
     }
     let found = everything(&store).await?;
     for call in &calls {
@@ -86,7 +88,7 @@ async fn kill_under_load(name: &str, mut cluster: Cluster, store: Postgres) -> R
     }
     let written: usize = calls.iter().map(|call| call.messages.len()).sum();
     assert_eq!(found.len(), written, "there is what nobody wrote");
-    let [settled, landed, unknown] = tally;
+    let Tally { settled, unknown, landed } = tally;
     assert!(unknown + settled >= KILLS, "the server was not killed under load");
     let calls = calls.len();
     let figures = format!(
@@ -129,21 +131,39 @@ struct Call {
     first: i64,
 }
 
+impl Tally {
+    /// The answer that came in the end: whether one was lost, and it had been written.
+    fn found(&mut self, was_unknown: bool, is_repetition: bool) {
+        let found = if was_unknown { &mut self.landed } else { &mut self.settled };
+        *found += usize::from(is_repetition);
+    }
+}
+
 struct Writer {
     number: u128,
     store: Postgres,
     acknowledged: Arc<Semaphore>,
     is_up: watch::Receiver<bool>,
     is_over: watch::Receiver<bool>,
-    /// Answers that were lost: found by their ids within the call; found by the same call later; all
-    /// whose outcome was unknown until then.
-    tally: [usize; 3],
+    tally: Tally,
+}
+
+/// Answers that were lost.
+#[derive(Default)]
+struct Tally {
+    /// Found by their ids within the call.
+    settled: usize,
+    /// Their outcome was unknown until the same call was made again.
+    unknown: usize,
+    /// Of those, what had been written.
+    landed: usize,
 }
 
 impl Writer {
     /// Writes by turns to a stream of its own, whose version it knows, and to one that all share.
-    async fn work(mut self) -> Result<(Vec<Call>, [usize; 3])> {
-        let category = CATEGORIES[usize::try_from(self.number % 3)?];
+    async fn work(mut self) -> Result<(Vec<Call>, Tally)> {
+        let category = CATEGORIES.iter().cycle().nth(usize::try_from(self.number)?);
+        let category = category.ok_or("no category")?;
         let own = StreamName::new(format!("{category}-{}", self.number))?;
         let shared = StreamName::new("audit-1")?;
         let mut version = None;
@@ -154,7 +174,7 @@ impl Writer {
             }
             let count = if round % 5 < 3 { 1 } else { round % 17 + 2 };
             let messages = messages(round * 100..round * 100 + count)?;
-            let (stream, expected) = if round / WRITERS % 3 == 0 {
+            let (stream, expected) = if (round / WRITERS).is_multiple_of(3) {
                 (shared.clone(), ExpectedVersion::Any)
             } else {
                 (own.clone(), ExpectedVersion::from(version))
@@ -181,12 +201,12 @@ impl Writer {
         loop {
             match self.store.write(stream, messages, expected).await {
                 Ok(written) => {
-                    self.tally[usize::from(is_unknown)] += usize::from(written.is_repetition());
+                    self.tally.found(is_unknown, written.is_repetition());
                     self.acknowledged.add_permits(1);
                     return Ok(written.last());
                 }
                 Err(error) if error.is_unavailable() => {
-                    self.tally[2] += usize::from(!is_unknown);
+                    self.tally.unknown += usize::from(!is_unknown);
                     is_unknown = true;
                     self.is_up.wait_for(|is_up| *is_up).await?;
                 }

@@ -5,7 +5,7 @@
 use crate::common::{Bank, Outcome};
 use evenfold_postgres::testing::TestDatabase;
 
-async fn tells_the_same(database: TestDatabase) -> Outcome {
+fn tells_the_same(database: &TestDatabase) -> Outcome {
     let bank = Bank::new()?;
     let file = bank.run(&[], "")?;
     let url = database.url_as("message_store");
@@ -22,10 +22,10 @@ async fn tells_the_same(database: TestDatabase) -> Outcome {
 
 #[tokio::test]
 async fn a_bank_in_a_message_db_tells_the_same_story() -> Outcome {
-    tells_the_same(TestDatabase::from_template("message_db").await?).await
+    tells_the_same(&TestDatabase::from_template("message_db").await?)
 }
 
 #[tokio::test]
 async fn a_bank_in_our_schema_tells_the_same_story() -> Outcome {
-    tells_the_same(TestDatabase::new().await?).await
+    tells_the_same(&TestDatabase::new().await?)
 }
