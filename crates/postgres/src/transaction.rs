@@ -27,10 +27,12 @@ impl Postgres {
     /// - Until its end nobody else writes to the categories that it wrote to. So keep it short, and
     ///   write to several categories in one order everywhere: two transactions that wait for each
     ///   other are a deadlock, which the server ends with an error that
-    ///   [is unavailable](Error::is_unavailable), and then the transaction is to be made again.
+    ///   [is unavailable](Error::is_unavailable). Then roll back and make the transaction again: until
+    ///   it has ended it holds the categories that it wrote to before, and others wait on.
     ///
     /// Begin the transaction in the database of this store, on a pool that
-    /// [`from_pool`](Self::from_pool) accepts, and at READ COMMITTED.
+    /// [`from_pool`](Self::from_pool) accepts, and at READ COMMITTED: one that keeps an older snapshot
+    /// does not see what was written since, and each write to that stream is a conflict.
     ///
     /// # Examples
     ///
@@ -138,6 +140,16 @@ impl ReadStore for Within<'_> {
     }
 }
 
+/// What came of one go at a write.
+enum Attempt {
+    Written(Written),
+    /// The stream was not at the expected version, and is now.
+    Late,
+    /// The next position was taken, and the stream is seen at this version: by a writer without the
+    /// lock, or since a snapshot that the transaction keeps.
+    Behind(Option<Position>),
+}
+
 impl Within<'_> {
     async fn write_batch(
         &self,
@@ -147,23 +159,29 @@ impl Within<'_> {
     ) -> Result<Written, Error> {
         check_batch(messages)?;
         let mut transaction = self.transaction.lock().await;
+        let mut before = None;
         loop {
-            let written = self.attempt(&mut transaction, stream, messages, expected).await?;
-            if let Some(written) = written {
-                return Ok(written);
+            match self.attempt(&mut transaction, stream, messages, expected).await? {
+                Attempt::Written(written) => return Ok(written),
+                // An old snapshot shows the same version for good, and is refused for good.
+                Attempt::Behind(version) if before == Some(version) => {
+                    return Err(Conflict::new(stream.clone(), expected, version).into());
+                }
+                Attempt::Behind(version) => before = Some(version),
+                Attempt::Late => {}
             }
         }
     }
 
-    /// Writes, or finds out why not; nothing when the reason is gone. To go back to the savepoint
-    /// frees the lock, so another writer may have brought the stream to the expected version.
+    /// Writes, or finds out why not, if the reason is not gone. To go back to the savepoint frees
+    /// the lock, so another writer may have brought the stream to the expected version.
     async fn attempt(
         &self,
         transaction: &mut PgConnection,
         stream: &StreamName,
         messages: &[NewMessage],
         expected: ExpectedVersion,
-    ) -> Result<Option<Written>, Error> {
+    ) -> Result<Attempt, Error> {
         let connections = &self.store.connections;
         let failed = |error| writing(stream, messages, error);
         let mut savepoint = transaction.begin().await.map_err(failed)?;
@@ -171,7 +189,7 @@ impl Within<'_> {
         let refused = match self.store.insert(on, stream, messages, expected).await {
             Ok(Answer::Written(last)) => {
                 savepoint.commit().await.map_err(failed)?;
-                return Ok(Some(Written::now(last)));
+                return Ok(Attempt::Written(Written::now(last)));
             }
             Ok(Answer::Version) => Refusal::Version,
             Err(error) => {
@@ -186,13 +204,12 @@ impl Within<'_> {
         savepoint.rollback().await.map_err(failed)?;
         let found = find(connections.within(transaction), messages).await.map_err(failed)?;
         if let Some(written) = Written::by_ids(stream, messages, &found)? {
-            return Ok(Some(written));
+            return Ok(Attempt::Written(written));
         }
         let version = read::version(connections.within(transaction), stream).await?;
-        // An older snapshot than that of the other writer shows the version that was expected.
-        if !expected.holds(version) || refused == Refusal::Position {
+        if !expected.holds(version) {
             return Err(Conflict::new(stream.clone(), expected, version).into());
         }
-        Ok(None)
+        Ok(if refused == Refusal::Position { Attempt::Behind(version) } else { Attempt::Late })
     }
 }

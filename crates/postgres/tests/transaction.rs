@@ -2,7 +2,7 @@
 //!
 //! The laws of a store are in `conformance.rs`; they hold here too, and what is particular stands here.
 
-use evenfold_core::store::{BatchSize, ReadStore, WriteStore};
+use evenfold_core::store::{BatchSize, ReadStore, WriteStore, Written};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
@@ -157,4 +157,41 @@ async fn second(
             Ok(Some(error))
         }
     }
+}
+
+/// Another client writes without the lock, and commits when the transaction waits for the position.
+async fn raced(database: &TestDatabase, level: &str) -> Result<Result<Written, Error>> {
+    let pool = pool(database).await?;
+    let store = Postgres::from_pool(pool.clone()).await?;
+    let stream = StreamName::new("account-1")?;
+    let mut other = raw(&database.url()).await?;
+    let mut transaction = pool.begin().await?;
+    let begin = format!("SET TRANSACTION ISOLATION LEVEL {level}; SELECT 1");
+    execute(&mut transaction, &begin).await?;
+    let insert = "BEGIN; INSERT INTO messages (stream_name, position, type)
+        VALUES ('account-1', 0, 'Opened')";
+    execute(&mut other, insert).await?;
+    let waits = tokio::spawn(async move {
+        let (batch, any) = (messages(0..2)?, ExpectedVersion::Any);
+        let written = store.within(&mut transaction).write(&stream, &batch, any).await;
+        transaction.commit().await?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(written)
+    });
+    waiting(&mut raw(&database.url()).await?).await?;
+    execute(&mut other, "COMMIT").await?;
+    waits.await?
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_position_that_was_taken_is_no_conflict_for_who_expects_nothing_and_sees_it() -> Result {
+    for database in [TestDatabase::from_template(MESSAGE_DB).await?, TestDatabase::new().await?] {
+        let written = raced(&database, "READ COMMITTED").await??;
+        assert_eq!(written.last(), Position::new(2)?);
+    }
+    // Whoever keeps an older snapshot can do nothing but begin again.
+    for database in [TestDatabase::from_template(MESSAGE_DB).await?, TestDatabase::new().await?] {
+        let refused = raced(&database, "REPEATABLE READ").await?.unwrap_err();
+        assert!(refused.is_conflict(), "{refused:?}");
+    }
+    Ok(())
 }
