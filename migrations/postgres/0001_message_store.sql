@@ -485,5 +485,9 @@ BEGIN
         message_store.type_stream_summary,
         message_store.type_summary
     TO message_store;
+    -- The driver's own, and not there where this file is run by hand.
+    IF pg_catalog.to_regclass('message_store._evenfold_migrations') IS NOT NULL THEN
+        GRANT SELECT ON message_store._evenfold_migrations TO message_store;
+    END IF;
 END
 $$;

@@ -114,7 +114,7 @@ DECLARE
     _next record;
     _stream text;
     _version bigint := -1;
-    _befores bigint[] := array_fill(NULL::bigint, ARRAY[_items]); -- the version it was written on
+    _befores bigint[] := array_fill(NULL::bigint, ARRAY[coalesce(_items, 0)]); -- the version it was written on
     _actuals bigint[] := _befores; -- the version it was refused at
     _first integer := 0;
 BEGIN
@@ -265,9 +265,5 @@ BEGIN
         message_store.append_messages(varchar, uuid[], text[], text[], text[], bigint),
         message_store.append_items(text[], bigint[], integer[], uuid[], text[], text[], text[])
     TO message_store;
-    -- The driver's own, not there where the files are run by hand.
-    IF pg_catalog.to_regclass('message_store._evenfold_migrations') IS NOT NULL THEN
-        GRANT SELECT ON message_store._evenfold_migrations TO message_store;
-    END IF;
 END
 $$;

@@ -163,8 +163,14 @@ impl<M> Received<M> {
             };
             return Err(Invalid::new("stream to follow to", stream, rule));
         }
+        Ok(self.ids_again(stream, step))
+    }
+
+    /// The same ids, whether a write under this step has settled or not: for a writer who learns from
+    /// the store that the second is the first, as one does whose first was rolled back.
+    pub fn ids_again(&self, stream: &StreamName, step: &str) -> BatchIds {
         let name = format!("{stream}#{step}");
-        Ok(BatchIds::of(Uuid::new_v5(&self.origin.scope, name.as_bytes())))
+        BatchIds::of(Uuid::new_v5(&self.origin.scope, name.as_bytes()))
     }
 
     /// Notes that a write to a stream that followed this message has a known outcome.

@@ -36,6 +36,12 @@ impl Marks {
         }
     }
 
+    /// The same, even if a write like this one was made before; it may have been rolled back.
+    pub(crate) fn ids_again(&self, stream: &StreamName) -> Option<BatchIds> {
+        let of_received = self.following.as_ref().map(|it| it.ids_again(stream, &self.step));
+        self.identity.or(of_received)
+    }
+
     pub(crate) fn put_on(&self, messages: &mut [NewMessage], ids: Option<BatchIds>) {
         for (index, message) in messages.iter_mut().enumerate() {
             if let Some(ids) = ids {

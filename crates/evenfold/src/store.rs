@@ -251,17 +251,27 @@ impl Write<'_> {
     /// Writes through another writer now: through a store within a transaction of the application,
     /// which the messages are then part of.
     ///
-    /// Nothing is sent again where the reply is lost, for that loses the transaction too.
+    /// Nothing is sent again where the reply is lost, for that loses the transaction too. A transaction
+    /// that was rolled back may be made again with the same writes.
     ///
     /// # Errors
     ///
     /// Those of the write itself.
-    pub async fn through(self, writer: &dyn WriteStore) -> Result<Written, Error> {
+    pub async fn through<W: WriteStore + ?Sized>(self, writer: &W) -> Result<Written, Error> {
         let (stream, mut messages) = (self.stream?, self.messages?);
-        let ids = self.marks.ids(&stream)?;
-        self.marks.put_on(&mut messages, ids);
+        let followed_before = self.marks.ids(&stream).err();
+        self.marks.put_on(&mut messages, self.marks.ids_again(&stream));
         let written = writer.write(&stream, &messages, self.expected).await;
-        self.marks.settle(&stream);
+        // What was followed before may have been rolled back, and then the store does not have it.
+        let has_it = match &written {
+            Ok(written) => written.is_repetition(),
+            Err(error) => error.is_duplicate_id(),
+        };
+        match followed_before {
+            Some(refused) if has_it => return Err(refused.into()),
+            _ if written.is_ok() => self.marks.settle(&stream),
+            _ => {}
+        }
         written
     }
 

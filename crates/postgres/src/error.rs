@@ -19,6 +19,7 @@ mod code {
     pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
     pub(super) const QUERY_CANCELED: &str = "57014";
     pub(super) const READ_ONLY: &str = "25006";
+    pub(super) const INSUFFICIENT_PRIVILEGE: &str = "42501";
     pub(super) const UNDEFINED_FUNCTION: &str = "42883";
     pub(super) const PROTOCOL_VIOLATION: &str = "08P01";
     pub(super) const UNKNOWN_STATEMENT: &str = "26000";
@@ -45,7 +46,9 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
         Some(hint) => format!("{doing}: {hint}"),
         None => doing.to_string(),
     };
-    if is_lost(&error) || is_passing(code) || is_out_of_turn(&error) {
+    if !is_of_pooler(code, &error)
+        && (is_lost(&error) || is_passing(code) || is_out_of_turn(&error))
+    {
         Error::unavailable(doing, error)
     } else {
         Error::failed(doing, error)
@@ -55,14 +58,23 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
 /// What to do, where the server's own words do not say it.
 fn hint(code: &str, error: &sqlx::Error) -> Option<&'static str> {
     match code {
-        code::READ_ONLY => Some("the server only reads, as a standby does; connect to the primary"),
+        code::READ_ONLY => {
+            Some("this transaction only reads, as each does on a standby; connect to the primary")
+        }
         code::DEADLOCK => Some(
-            "another transaction and this one waited for each other, and this one was ended; \
-             make it again, and write to several categories in one order everywhere",
+            "another transaction and this one wait for each other; roll this one back, which lets the \
+             other go on, and make it again, writing to several categories in one order everywhere",
+        ),
+        code::UNDEFINED_FUNCTION => Some(
+            "Message DB is not found; does the search_path of this session lead to message_store? \
+             Behind a pooler it is set on the role or the database",
         ),
         _ if is_of_pooler(code, error) => Some(
             "a pooler in transaction mode stands before the server; write `pooler=transaction` in \
              the URL, or choose it in the options",
+        ),
+        _ if is_out_of_turn(error) => Some(
+            "no connection was had in time: the server does not answer, or all connections are in use",
         ),
         _ if matches!(error, sqlx::Error::Tls(_)) && !cfg!(feature = "tls") => {
             Some("build with the feature `tls`, of evenfold or of evenfold-postgres")
@@ -165,6 +177,16 @@ pub(crate) fn refusal(error: &sqlx::Error) -> Option<Refusal> {
         }
         _ => None,
     }
+}
+
+/// Whether the whole transaction is to be made again, whatever its statement was.
+pub(crate) fn is_of_transaction(error: &sqlx::Error) -> bool {
+    code_of(error).is_some_and(|code| code == code::SERIALIZATION_FAILURE)
+}
+
+/// Whether the role lacks a right.
+pub(crate) fn is_not_allowed(error: &sqlx::Error) -> bool {
+    code_of(error).is_some_and(|code| code == code::INSUFFICIENT_PRIVILEGE)
 }
 
 /// Whether the statement named a function that is not there.

@@ -9,6 +9,7 @@ use evenfold_core::Error;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row, query, query_as, query_scalar, raw_sql};
 use time::OffsetDateTime;
+use tokio::time::timeout;
 
 use crate::connections::Connections;
 use crate::error::while_doing;
@@ -44,11 +45,11 @@ pub struct Facts {
     pub lock_override: Option<String>,
     /// Indexes of a store that are missing or not valid.
     pub missing_indexes: Vec<&'static str>,
-    /// Whether a pooler was seen that leads the transactions of one client to several sessions.
-    /// Not seen is no proof that there is none.
-    pub transaction_pooler: bool,
-    /// Sessions that have written, or locked a category, and are waited for: nobody writes to that
-    /// category until they go on.
+    /// Whether a pooler was seen that leads the transactions of one client to several sessions. Not
+    /// seen is no proof that there is none; none says that it could not be tried.
+    pub transaction_pooler: Option<bool>,
+    /// Sessions that do nothing and have written, or hold a lock as that of a category is: nobody
+    /// writes to that category until they go on.
     pub idle_writers: Vec<IdleWriter>,
 }
 
@@ -98,24 +99,29 @@ impl Facts {
             sequence_cache: session.sequence_cache,
             lock_override: lock_override(on).await?,
             missing_indexes: missing_indexes(on).await?,
-            transaction_pooler: is_pooled(&on.pool.connect_options()).await?,
+            transaction_pooler: is_pooled(&on.pool.connect_options()).await,
             idle_writers: idle_writers(on).await?,
         })
     }
 }
 
 /// Both what an unqualified call finds, as those of Message DB are, and what its own function does.
-async fn lock_override(on: &Connections) -> Result<Option<String>, sqlx::Error> {
+pub(crate) async fn lock_override(on: &Connections) -> Result<Option<String>, sqlx::Error> {
     query_scalar!(
         r#"
         SELECT function.oid::regprocedure::text AS "name!"
         FROM pg_catalog.pg_proc AS function
         JOIN pg_catalog.pg_namespace AS schema ON schema.oid = function.pronamespace
-        WHERE function.oid IN (
-                to_regprocedure('acquire_lock(varchar)'),
-                to_regprocedure('message_store.acquire_lock(varchar)')
+        WHERE function.proname = 'acquire_lock'
+            AND (
+                schema.nspname = 'message_store' AND (
+                    function.prosrc NOT LIKE '%advisory_xact_lock%'
+                    OR function.prosrc NOT LIKE '%hash_64%'
+                    OR function.prosrc NOT LIKE '%category%'
+                )
+                OR schema.nspname <> 'message_store'
+                    AND function.oid = to_regprocedure('acquire_lock(varchar)')
             )
-            AND (schema.nspname <> 'message_store' OR function.prosrc NOT LIKE '%advisory_xact_lock%')
         ORDER BY schema.nspname = 'message_store'
         LIMIT 1
         "#,
@@ -130,7 +136,9 @@ async fn missing_indexes(on: &Connections) -> Result<Vec<&'static str>, sqlx::Er
         SELECT class.relname::text AS "name!"
         FROM pg_catalog.pg_index AS index
         JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
-        WHERE index.indrelid = to_regclass('message_store.messages')
+        JOIN pg_catalog.pg_class AS messages ON messages.oid = index.indrelid
+        JOIN pg_catalog.pg_namespace AS schema ON schema.oid = messages.relnamespace
+        WHERE schema.nspname = 'message_store' AND messages.relname = 'messages'
             AND index.indisvalid
             AND (index.indisunique OR class.relname = 'messages_category')
         "#,
@@ -156,8 +164,11 @@ async fn idle_writers(on: &Connections) -> Result<Vec<IdleWriter>, sqlx::Error> 
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
                 AND (
                     locktype = 'advisory' AND objsubid = 1
-                    OR relation = to_regclass('message_store.messages')
-                        AND mode = 'RowExclusiveLock'
+                    OR mode = 'RowExclusiveLock' AND relation = (
+                        SELECT messages.oid FROM pg_catalog.pg_class AS messages
+                        JOIN pg_catalog.pg_namespace AS schema ON schema.oid = messages.relnamespace
+                        WHERE schema.nspname = 'message_store' AND messages.relname = 'messages'
+                    )
                 )
         ) AS held
         LEFT JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = held.pid
@@ -171,15 +182,24 @@ async fn idle_writers(on: &Connections) -> Result<Vec<IdleWriter>, sqlx::Error> 
 
 /// Asks twice who serves us, and between that keeps the one who did busy: a server cannot change
 /// that, and a pooler with more than one session must.
-async fn is_pooled(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
+async fn is_pooled(options: &PgConnectOptions) -> Option<bool> {
+    let (mut one, first, _busy) = timeout(PATIENCE, two_sessions(options)).await.ok()?.ok()?;
+    match timeout(PATIENCE, process_of(&mut one)).await {
+        Ok(second) => Some(second.ok()? != first),
+        // A pooler that has but one session lets us wait for it.
+        Err(_) => Some(true),
+    }
+}
+
+/// A connection, who served it, and another one that keeps whoever serves it.
+async fn two_sessions(
+    options: &PgConnectOptions,
+) -> Result<(PgConnection, i32, PgConnection), sqlx::Error> {
     let mut one = PgConnection::connect_with(options).await?;
     let mut other = PgConnection::connect_with(options).await?;
     let first = process_of(&mut one).await?;
     raw_sql("BEGIN; SELECT 1").execute(&mut other).await?;
-    // A pooler that has but one session would let us wait for it.
-    let second = tokio::time::timeout(PATIENCE, process_of(&mut one)).await;
-    other.close().await?;
-    Ok(!matches!(second, Ok(Ok(second)) if second == first))
+    Ok((one, first, other))
 }
 
 /// Without preparing anything, which a pooler might give to another client.

@@ -70,8 +70,10 @@ pub enum Fault {
     /// The functions of Message DB would not find each other.
     #[error(
         "the search_path of role `{user}` in database `{database}` does not lead to schema \
-         message_store, as the functions of Message DB need; run `ALTER ROLE \"{user}\" IN DATABASE \
-         \"{database}\" SET search_path = message_store, public`, or let evenfold connect by a URL"
+         message_store, as the functions of Message DB need; run `ALTER ROLE {} IN DATABASE {} SET \
+         search_path = public, message_store`, or let evenfold connect by a URL",
+        quoted(user),
+        quoted(database)
     )]
     SearchPath {
         /// The database.
@@ -79,10 +81,21 @@ pub enum Fault {
         /// The role that connected.
         user: String,
     },
+    /// The lock on categories is another than that of Message DB, and a writer who takes the one does
+    /// not wait for who takes the other.
+    #[error(
+        "the Message DB here takes its locks by another function, {function}, and is not adopted: our \
+         functions would not wait for its writers; put Message DB's own acquire_lock in its place"
+    )]
+    LockOverride {
+        /// The function.
+        function: String,
+    },
     /// The role may not do what a store does.
     #[error(
-        "role `{user}` lacks {missing}; run `GRANT message_store TO \"{user}\"` as the owner of the \
-         schema, or grant that alone"
+        "role `{user}` lacks {missing}; run `GRANT message_store TO {}` as an administrator of that \
+         role, or grant that alone as the owner of the schema",
+        quoted(user)
     )]
     MissingGrant {
         /// The role that connected.
@@ -125,4 +138,9 @@ impl Fault {
     pub fn of(error: &Error) -> Option<&Self> {
         error.source()?.downcast_ref()
     }
+}
+
+/// A name as SQL takes it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -11,7 +11,8 @@ use sqlx::{PgConnection, raw_sql};
 
 use crate::Postgres;
 use crate::connections::Connections;
-use crate::error::while_doing;
+use crate::error::{is_not_allowed, while_doing};
+use crate::facts::lock_override;
 use crate::fault::Fault;
 use crate::schema::{Found, Schema, look};
 
@@ -27,6 +28,12 @@ pub(crate) const ADOPTED: &str = "adopted from Message DB";
 
 /// A migration that waits for a lock keeps others waiting behind it.
 const LOCK_TIMEOUT: &str = "SET lock_timeout = '10s'";
+
+const GRANT_BOOKS: &str = "DO $$ BEGIN
+    IF pg_catalog.to_regrole('message_store') IS NOT NULL THEN
+        GRANT SELECT ON message_store._evenfold_migrations TO message_store;
+    END IF;
+END $$";
 
 /// What becomes of a database when a store is opened in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +79,10 @@ pub(crate) async fn install(on: &Connections) -> Result<Schema, Error> {
 pub(crate) async fn adopt(on: &Connections) -> Result<Schema, Error> {
     match seen(on).await? {
         Ok(Found { schema, .. }) if schema.has_additions() => migrate(on, Before::OfOurs).await,
-        Ok(_) => migrate(on, Before::MessageDb).await,
+        Ok(_) => match lock_override(on).await.map_err(opening)? {
+            Some(function) => Err(refused(Fault::LockOverride { function })),
+            None => migrate(on, Before::MessageDb).await,
+        },
         Err(fault) => Err(refused(fault)),
     }
 }
@@ -100,15 +110,29 @@ async fn migrate(on: &Connections, before: Before) -> Result<Schema, Error> {
         .connect_lazy_with(on.pool.connect_options().as_ref().clone());
     let migrated = migrate_on(&own, before).await;
     own.close().await;
-    migrated.map_err(|error| match error {
-        MigrateError::Execute(error) => while_doing(doing, error),
+    migrated.map_err(|error| failed(doing, error))?;
+    seen(on).await?.map(|found| found.schema).map_err(refused)
+}
+
+fn failed(doing: &str, error: MigrateError) -> Error {
+    let rights = |error: &sqlx::Error| match is_not_allowed(error) {
+        true => {
+            "; it takes the right to create a schema in the database, or where there is a store \
+                 already the owner of the schema and its table"
+        }
+        false => "",
+    };
+    match error {
+        MigrateError::Execute(error) => {
+            while_doing(format_args!("{doing}{}", rights(&error)), error)
+        }
         MigrateError::ExecuteMigration(error, version) => {
             let undone = "was undone, so the database is as it was before it";
-            while_doing(format_args!("{doing}: migration {version} {undone}"), error)
+            let rights = rights(&error);
+            while_doing(format_args!("{doing}: migration {version} {undone}{rights}"), error)
         }
         other => Error::failed(doing, other),
-    })?;
-    seen(on).await?.map(|found| found.schema).map_err(refused)
+    }
 }
 
 async fn migrate_on(own: &PgPool, before: Before) -> Result<(), MigrateError> {
@@ -129,6 +153,8 @@ async fn migrate_on(own: &PgPool, before: Before) -> Result<(), MigrateError> {
 async fn note_adoption(connection: &mut PgConnection) -> Result<(), MigrateError> {
     connection.lock().await?;
     connection.ensure_migrations_table(BOOKS).await?;
+    // Whoever opens a store looks there, and the migration that grants it may fail.
+    raw_sql(GRANT_BOOKS).execute(&mut *connection).await?;
     let first = MIGRATOR.iter().next().cloned();
     let is_new = connection.list_applied_migrations(BOOKS).await?.is_empty();
     if let Some(mut first) = first.filter(|_| is_new) {
@@ -148,12 +174,12 @@ pub(crate) fn is_of_later_kind(applied: i64) -> bool {
     applied / 1000 > last() / 1000
 }
 
-/// The store, if what is ours of it is not that of an earlier release.
-pub(crate) fn ready(Found { schema, applied }: Found) -> Result<Schema, Fault> {
+/// The store, if it is found and what is ours of it is not that of an earlier release.
+pub(crate) fn ready(Found { schema, applied, path }: Found) -> Result<Schema, Fault> {
     if schema.has_additions() && applied < last() {
         return Err(Fault::Outdated { applied, needed: last() });
     }
-    Ok(schema)
+    path.map_or(Ok(schema), Err)
 }
 
 /// A name for the migrations of this release, as a whole.
@@ -169,7 +195,11 @@ fn refused(fault: Fault) -> Error {
 }
 
 async fn seen(on: &Connections) -> Result<Result<Found, Fault>, Error> {
-    look(on).await.map_err(|error| while_doing("opening the message store", error))
+    look(on).await.map_err(opening)
+}
+
+fn opening(error: sqlx::Error) -> Error {
+    while_doing("opening the message store", error)
 }
 
 /// An application's own pool, that leads to the server itself.

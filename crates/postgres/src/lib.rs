@@ -106,7 +106,8 @@ impl Postgres {
     }
 
     /// Installs our schema in a database that has no store, or brings ours up to date; each version
-    /// as a whole or not at all. The role must be allowed to create a schema.
+    /// as a whole or not at all. The role must be allowed to create a schema, and to bring ours up to
+    /// date it must own it. Migrations run on a connection of their own, with the options of the pool.
     ///
     /// # Errors
     ///
@@ -120,12 +121,13 @@ impl Postgres {
     /// at once, and a column that they fill. What is there stays as it is, for every client.
     ///
     /// The column takes the table for itself for a moment, without touching a row; where writers
-    /// keep it waiting for 10 seconds it gives up, and nothing was done. The role must own the
-    /// table.
+    /// keep it waiting for 10 seconds it gives up, and nothing was done but to note that it was begun.
+    /// The role must own the table.
     ///
     /// # Errors
     ///
-    /// When there is no store, the role may not, or the server does not answer.
+    /// When there is no store, or one that takes another lock on categories than Message DB does; when
+    /// the role may not, or the server does not answer.
     pub async fn adopt(pool: &PgPool) -> Result<Schema, Error> {
         install::adopt(&install::direct(pool)).await
     }

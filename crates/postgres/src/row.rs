@@ -5,7 +5,10 @@
 
 use evenfold_core::message::Recorded;
 use evenfold_core::{GlobalPosition, Position, StreamName};
-use time::PrimitiveDateTime;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgTypeInfo, PgValueRef};
+use time::macros::datetime;
+use time::{Duration, PrimitiveDateTime};
 use uuid::Uuid;
 
 /// A checked query for whole messages: the SQL behind `FROM message_store.messages AS m`, and its
@@ -18,7 +21,7 @@ macro_rules! query_messages {
             SELECT
                 m.id AS "id!", m.stream_name AS "stream_name!", m.type AS "message_type!",
                 m.position AS "position!", m.global_position AS "global_position!",
-                m.time AS "time!", m.metadata::text AS metadata, m.data::text AS data
+                m.time AS "time!: crate::row::Time", m.metadata::text AS metadata, m.data::text AS data
             FROM message_store.messages AS m
             "# + $rest,
             $($argument),*
@@ -37,7 +40,7 @@ pub(crate) struct Row {
     pub(crate) position: i64,
     pub(crate) global_position: i64,
     /// In UTC, as every client of Message DB writes it.
-    pub(crate) time: PrimitiveDateTime,
+    pub(crate) time: Time,
     pub(crate) metadata: Option<String>,
     pub(crate) data: Option<String>,
 }
@@ -50,7 +53,7 @@ impl Row {
             message_type: self.message_type.into(),
             position: Position::new(self.position).map_err(decode)?,
             global_position: GlobalPosition::new(self.global_position).map_err(decode)?,
-            time: self.time.assume_utc(),
+            time: self.time.0.assume_utc(),
             data_json: self.data.map(Into::into),
             metadata_json: self.metadata.map(Into::into),
         })
@@ -60,4 +63,22 @@ impl Row {
 /// A number in a row that is none of ours.
 pub(crate) fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(error.into())
+}
+
+/// A `timestamp` as any client may have written it. One beyond the years that `time` knows, as
+/// `infinity` is, becomes the last or first of them; the driver would panic.
+#[derive(Debug)]
+pub(crate) struct Time(PrimitiveDateTime);
+
+impl sqlx::Type<sqlx::Postgres> for Time {
+    fn type_info() -> PgTypeInfo {
+        <PrimitiveDateTime as sqlx::Type<sqlx::Postgres>>::type_info()
+    }
+}
+
+impl<'r> sqlx::Decode<'r, sqlx::Postgres> for Time {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        let micros = i64::from_be_bytes(value.as_bytes()?.try_into()?);
+        Ok(Self(datetime!(2000-01-01 0:00).saturating_add(Duration::microseconds(micros))))
+    }
 }

@@ -48,6 +48,8 @@ impl Schema {
 pub(crate) struct Found {
     pub(crate) schema: Schema,
     pub(crate) applied: i64,
+    /// What keeps its functions from finding each other; to add to it they need not.
+    pub(crate) path: Option<Fault>,
 }
 
 /// What the catalogs tell of a database to whoever asks, before anything of the store is touched.
@@ -164,10 +166,9 @@ pub(crate) async fn look(on: &Connections) -> Result<Result<Found, Fault>, sqlx:
     if install::is_of_later_kind(applied) {
         return Ok(Err(Fault::LaterRelease { applied, known: install::last() }));
     }
-    if maker != Maker::Evenfold && !found.in_path {
-        return Ok(Err(Fault::SearchPath { database, user }));
-    }
-    Ok(Ok(Found { schema: Schema { version, maker }, applied }))
+    let lost = maker != Maker::Evenfold && !found.in_path;
+    let path = lost.then_some(Fault::SearchPath { database, user });
+    Ok(Ok(Found { schema: Schema { version, maker }, applied, path }))
 }
 
 async fn version(on: &Connections) -> Result<String, sqlx::Error> {

@@ -12,10 +12,11 @@ use evenfold_core::{Error, ExpectedVersion, GlobalPosition, Position, StreamName
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::lock::Mutex;
-use sqlx::{Connection, PgConnection, PgTransaction};
+use sqlx::{PgConnection, PgTransaction, raw_sql};
 
-use crate::error::{Refusal, refusal};
-use crate::write::{Answer, find, writing};
+use crate::connections::Way;
+use crate::error::{Refusal, is_of_transaction, refusal};
+use crate::write::{Answer, GOES, find, never_late_enough, writing};
 use crate::{Postgres, read};
 
 impl Postgres {
@@ -25,14 +26,18 @@ impl Postgres {
     /// - A refused write leaves the transaction as it was before, and usable.
     /// - What it wrote itself it reads; nobody else does before it commits.
     /// - Until its end nobody else writes to the categories that it wrote to. So keep it short, and
-    ///   write to several categories in one order everywhere: two transactions that wait for each
-    ///   other are a deadlock, which the server ends with an error that
-    ///   [is unavailable](Error::is_unavailable). Then roll back and make the transaction again: until
-    ///   it has ended it holds the categories that it wrote to before, and others wait on.
+    ///   write to several categories in one order everywhere.
+    /// - Of two transactions that wait for each other the server refuses a write of one, with an
+    ///   error that [is unavailable](Error::is_unavailable). That one is still open, and the other
+    ///   goes on waiting for the categories that it wrote to: roll it back at once, and make it again.
+    ///   A second try within it would be refused again.
+    /// - Where the future of a write is dropped, roll back too: the write may be part of the
+    ///   transaction, or may have failed it, and the driver's commit of a failed one tells no error.
     ///
     /// Begin the transaction in the database of this store, on a pool that
     /// [`from_pool`](Self::from_pool) accepts, and at READ COMMITTED: one that keeps an older snapshot
-    /// does not see what was written since, and each write to that stream is a conflict.
+    /// does not see what was written since. A Message DB needs the `search_path` that leads to it,
+    /// behind a pooler in transaction mode too: there, set it on the role or the database.
     ///
     /// # Examples
     ///
@@ -140,16 +145,6 @@ impl ReadStore for Within<'_> {
     }
 }
 
-/// What came of one go at a write.
-enum Attempt {
-    Written(Written),
-    /// The stream was not at the expected version, and is now.
-    Late,
-    /// The next position was taken, and the stream is seen at this version: by a writer without the
-    /// lock, or since a snapshot that the transaction keeps.
-    Behind(Option<Position>),
-}
-
 impl Within<'_> {
     async fn write_batch(
         &self,
@@ -159,57 +154,100 @@ impl Within<'_> {
     ) -> Result<Written, Error> {
         check_batch(messages)?;
         let mut transaction = self.transaction.lock().await;
-        let mut before = None;
-        loop {
-            match self.attempt(&mut transaction, stream, messages, expected).await? {
-                Attempt::Written(written) => return Ok(written),
-                // An old snapshot shows the same version for good, and is refused for good.
-                Attempt::Behind(version) if before == Some(version) => {
-                    return Err(Conflict::new(stream.clone(), expected, version).into());
-                }
-                Attempt::Behind(version) => before = Some(version),
-                Attempt::Late => {}
+        for _ in 0..GOES {
+            let written = self.attempt(&mut transaction, stream, messages, expected).await?;
+            if let Some(written) = written {
+                return Ok(written);
             }
         }
+        Err(never_late_enough(stream))
     }
 
-    /// Writes, or finds out why not, if the reason is not gone. To go back to the savepoint frees
-    /// the lock, so another writer may have brought the stream to the expected version.
+    /// Writes, or finds out why not; nothing when the reason is gone. To go back to the savepoint
+    /// frees the lock, so another writer may have brought the stream to the expected version.
     async fn attempt(
         &self,
         transaction: &mut PgConnection,
         stream: &StreamName,
         messages: &[NewMessage],
         expected: ExpectedVersion,
-    ) -> Result<Attempt, Error> {
+    ) -> Result<Option<Written>, Error> {
         let connections = &self.store.connections;
         let failed = |error| writing(stream, messages, error);
-        let mut savepoint = transaction.begin().await.map_err(failed)?;
-        let on = connections.within(&mut savepoint);
+        run(transaction, SAVE).await.map_err(failed)?;
+        let on = connections.within(transaction);
         let refused = match self.store.insert(on, stream, messages, expected).await {
             Ok(Answer::Written(last)) => {
-                savepoint.commit().await.map_err(failed)?;
-                return Ok(Attempt::Written(Written::now(last)));
+                run(transaction, KEEP).await.map_err(failed)?;
+                return Ok(Some(Written::now(last)));
             }
-            Ok(Answer::Version) => Refusal::Version,
-            Err(error) => {
-                let Some(refusal) = refusal(&error) else {
-                    // What the server says to this, the next statement says as well.
-                    savepoint.rollback().await.ok();
-                    return Err(failed(error));
-                };
-                refusal
-            }
+            Ok(Answer::Version) => None,
+            Err(error) => Some(error),
         };
-        savepoint.rollback().await.map_err(failed)?;
+        let undone = run(transaction, UNDO).await;
+        let refused = match refused {
+            // A serialization failure is one of the whole transaction, perhaps of its own tables.
+            // What the server says to this, the next statement says as well.
+            Some(error) if refusal(&error).is_none() || is_of_transaction(&error) => {
+                return Err(failed(error));
+            }
+            refused => refused,
+        };
+        undone.map_err(failed)?;
         let found = find(connections.within(transaction), messages).await.map_err(failed)?;
         if let Some(written) = Written::by_ids(stream, messages, &found)? {
-            return Ok(Attempt::Written(written));
+            return Ok(Some(written));
         }
         let version = read::version(connections.within(transaction), stream).await?;
         if !expected.holds(version) {
             return Err(Conflict::new(stream.clone(), expected, version).into());
         }
-        Ok(if refused == Refusal::Position { Attempt::Behind(version) } else { Attempt::Late })
+        match refused {
+            Some(error)
+                if !sees_commits(connections.within(transaction)).await.map_err(failed)? =>
+            {
+                Err(behind(stream, expected, &error).unwrap_or_else(|| stale(stream, error)))
+            }
+            _ => Ok(None),
+        }
     }
+}
+
+/// By hand, and not by the driver's transaction in a transaction: where that one's `SAVEPOINT` fails
+/// or is not waited for, it rolls back all of the application's, and what follows commits by itself.
+const SAVE: &str = "SAVEPOINT evenfold_write";
+const KEEP: &str = "RELEASE SAVEPOINT evenfold_write";
+const UNDO: &str = "ROLLBACK TO SAVEPOINT evenfold_write; RELEASE SAVEPOINT evenfold_write";
+
+async fn run(transaction: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+    raw_sql(sql).execute(transaction).await.map(drop)
+}
+
+/// Whether a statement sees what was committed until it began, so that to try again can help.
+async fn sees_commits(on: Way<'_>) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT current_setting('transaction_isolation') LIKE 'read %' AS "sees!""#
+    )
+    .fetch_one(on)
+    .await
+}
+
+/// The conflict with a writer whom our snapshot does not show: the position after the expected
+/// version is taken, so the stream is at least there.
+fn behind(stream: &StreamName, expected: ExpectedVersion, error: &sqlx::Error) -> Option<Error> {
+    let least = match expected {
+        ExpectedVersion::NoStream => Position::START,
+        ExpectedVersion::At(position) => position.next(),
+        ExpectedVersion::Any => return None,
+    };
+    (refusal(error) == Some(Refusal::Position))
+        .then(|| Conflict::new(stream.clone(), expected, Some(least)).into())
+}
+
+fn stale(stream: &StreamName, error: sqlx::Error) -> Error {
+    let doing = format!(
+        "writing to `{stream}`: another transaction was faster, and this one, which is not at READ \
+         COMMITTED, does not see it; make it again"
+    );
+    Error::unavailable(doing, error)
 }

@@ -37,6 +37,16 @@ pub(crate) fn writing(stream: &StreamName, messages: &[NewMessage], error: sqlx:
     }
 }
 
+/// How often a write is made that was refused for a reason that is gone when it is looked for. Once
+/// more is enough, unless others write to the same stream all the time.
+pub(crate) const GOES: u32 = 100;
+
+pub(crate) fn never_late_enough(stream: &StreamName) -> Error {
+    let reason = "the server wrote nothing, and the stream is at the expected version; is there a \
+                  trigger or a rule on message_store.messages, or another acquire_lock?";
+    Error::unavailable(format!("writing to `{stream}`, {GOES} times"), reason)
+}
+
 /// What came of a statement that the server answered.
 pub(crate) enum Answer {
     /// The last message stands here.
@@ -53,11 +63,12 @@ impl Postgres {
         expected: ExpectedVersion,
     ) -> Result<Written, Error> {
         check_batch(messages)?;
-        loop {
+        for _ in 0..GOES {
             if let Some(written) = self.attempt(stream, messages, expected).await? {
                 return Ok(written);
             }
         }
+        Err(never_late_enough(stream))
     }
 
     /// Writes, or finds out why not; nothing when another writer has meanwhile brought the stream
@@ -172,7 +183,6 @@ async fn insert_all(
         stream AS MATERIALIZED (
             SELECT coalesce(message_store.stream_version($1::varchar), -1) AS version
             FROM locked
-            WHERE locked.key IS NOT NULL
         ),
         inserted AS (
             INSERT INTO message_store.messages

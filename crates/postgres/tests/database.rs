@@ -77,7 +77,7 @@ async fn a_pool_that_does_not_lead_to_the_schema_is_told_what_to_set() -> Result
     let refused = Postgres::from_pool(pool).await.unwrap_err();
     assert!(matches!(Fault::of(&refused), Some(Fault::SearchPath { .. })), "{refused:?}");
     let refused = format!("{refused:?}");
-    assert!(refused.contains("SET search_path = message_store, public"), "{refused}");
+    assert!(refused.contains("SET search_path = public, message_store"), "{refused}");
 
     // A table of the same name in front of it would be written to instead.
     execute(&mut raw(&database.url()).await?, "CREATE TABLE public.messages (id int)").await?;

@@ -29,7 +29,7 @@ async fn of_a_healthy_store_there_is_nothing_to_tell() -> Result {
             assert_eq!(facts.lock_override, None);
             assert!(facts.missing_indexes.is_empty(), "{facts:?}");
             assert!(facts.idle_writers.is_empty(), "{facts:?}");
-            assert!(!facts.transaction_pooler);
+            assert_eq!(facts.transaction_pooler, Some(false));
             assert!(facts.server.starts_with(|digit: char| digit.is_ascii_digit()), "{facts:?}");
         }
     }
@@ -91,7 +91,7 @@ async fn a_pooler_in_transaction_mode_is_seen() -> Result {
         let pooler = Pooler::start(sessions)?;
         let url = pooler.url(&database, "message_store") + "&pooler=transaction";
         let facts = Postgres::options().facts(&url).await?;
-        assert!(facts.transaction_pooler && facts.store.is_ok(), "{facts:?}");
+        assert!(facts.transaction_pooler == Some(true) && facts.store.is_ok(), "{facts:?}");
     }
     Ok(())
 }

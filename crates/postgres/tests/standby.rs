@@ -75,7 +75,8 @@ async fn read_until(count: u32, store: &Postgres, stream: &StreamName) -> Result
     Ok(())
 }
 
-const ONLY_READS: &str = "the server only reads, as a standby does; connect to the primary";
+const ONLY_READS: &str =
+    "this transaction only reads, as each does on a standby; connect to the primary";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_led_to_a_standby_reads_there_and_goes_on_writing_at_the_primary() -> Result {
