@@ -2,7 +2,9 @@
 //!
 //! The laws of such a store are in `crates/postgres/tests/transaction.rs`.
 
+use evenfold::handler::Received;
 use evenfold::postgres::Postgres;
+use evenfold::stores::ReadStore;
 use evenfold::{Error, ExpectedVersion, Store};
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_tests::{Account, Deposited, Outcome, Withdrawn};
@@ -50,5 +52,34 @@ async fn entities_and_a_table_change_together_or_not_at_all() -> Outcome {
     }
     assert_eq!(accounts.load("1").await?.state, Account { balance: 5, events: 2 });
     assert_eq!(balance_of_the_table(&pool).await?, Some(5));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_follower_that_was_rolled_back_is_written_again_and_none_is_written_twice() -> Outcome {
+    let database = TestDatabase::new().await?;
+    let pool = PgPool::connect(&database.url()).await?;
+    let postgres = Postgres::from_pool(pool.clone()).await?;
+    let store = Store::new(postgres.clone());
+    store.write("transfer-1", Deposited::of(7)).await?;
+    let transfer =
+        postgres.last_message(&"transfer-1".parse()?, None).await?.ok_or("no transfer")?;
+    let received = Received::new((), transfer, "teller")?;
+    for commits in [false, true] {
+        let mut transaction = pool.begin().await?;
+        let within = postgres.within(&mut transaction);
+        let write = store.write("account-1", Deposited::of(7)).following(&received);
+        assert!(!write.through(&within).await?.is_repetition());
+        // A second one of the same name would be taken for the first.
+        let write = store.write("account-1", Deposited::of(7)).following(&received);
+        assert!(write.through(&within).await.is_err_and(|error| error.is_invalid()));
+        if commits {
+            transaction.commit().await?;
+        } else {
+            transaction.rollback().await?;
+        }
+    }
+    let account = store.entities::<Account>().load("1").await?;
+    assert_eq!(account.state, Account { balance: 7, events: 1 });
     Ok(())
 }

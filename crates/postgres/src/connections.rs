@@ -24,9 +24,27 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
 pub(crate) struct Connections {
     pub(crate) pool: PgPool,
     pub(crate) pooler: bool,
+    /// Whether nobody else uses the pool.
+    is_own: bool,
 }
 
 impl Connections {
+    pub(crate) fn own(pool: PgPool, pooler: bool) -> Self {
+        Self { pool, pooler, is_own: true }
+    }
+
+    /// From an application's pool, which is left to it.
+    pub(crate) fn shared(pool: PgPool, pooler: bool) -> Self {
+        Self { pool, pooler, is_own: false }
+    }
+
+    /// Waits for statements under way and closes the connections.
+    pub(crate) async fn close(&self) {
+        if self.is_own {
+            self.pool.close().await;
+        }
+    }
+
     /// Runs a statement by itself.
     pub(crate) fn alone(&self) -> Way<'_> {
         if self.pooler { Way::Pooler(&self.pool) } else { Way::Pool(&self.pool) }

@@ -46,12 +46,17 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
         Some(hint) => format!("{doing}: {hint}"),
         None => doing.to_string(),
     };
-    if !is_of_pooler(code, &error)
-        && (is_lost(&error) || is_passing(code) || is_out_of_turn(&error))
-    {
-        Error::unavailable(doing, error)
+    let passes = is_lost(&error) || is_passing(code) || is_out_of_turn(&error);
+    let for_good = is_of_pooler(code, &error);
+    // The driver's own error says no more than what the server said, and says it twice.
+    let source = match error {
+        sqlx::Error::Database(said) => said.into_error(),
+        other => other.into(),
+    };
+    if passes && !for_good {
+        Error::unavailable(doing, source)
     } else {
-        Error::failed(doing, error)
+        Error::failed(doing, source)
     }
 }
 

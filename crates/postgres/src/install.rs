@@ -115,12 +115,10 @@ async fn migrate(on: &Connections, before: Before) -> Result<Schema, Error> {
 }
 
 fn failed(doing: &str, error: MigrateError) -> Error {
-    let rights = |error: &sqlx::Error| match is_not_allowed(error) {
-        true => {
-            "; it takes the right to create a schema in the database, or where there is a store \
-                 already the owner of the schema and its table"
-        }
-        false => "",
+    let rights = |error: &sqlx::Error| {
+        let hint = "; it takes the right to create a schema in the database, or where there is a store \
+                    already the owner of the schema and its table";
+        if is_not_allowed(error) { hint } else { "" }
     };
     match error {
         MigrateError::Execute(error) => {
@@ -204,5 +202,5 @@ fn opening(error: sqlx::Error) -> Error {
 
 /// An application's own pool, that leads to the server itself.
 pub(crate) fn direct(pool: &PgPool) -> Connections {
-    Connections { pool: pool.clone(), pooler: false }
+    Connections::shared(pool.clone(), false)
 }

@@ -62,6 +62,9 @@ use sqlx::postgres::PgPool;
 
 use connections::{Connections, Way};
 
+/// The driver, whose pools and transactions are part of this interface.
+pub use sqlx;
+
 pub use facts::{Facts, IdleWriter};
 pub use fault::Fault;
 pub use install::Install;
@@ -71,7 +74,7 @@ pub use transaction::Within;
 
 /// A store in a Postgres database; a clone shares its connections.
 ///
-/// A call that waited 30 seconds for a connection [is unavailable](Error::is_unavailable). A call
+/// A call that waited 10 seconds for a connection [is unavailable](Error::is_unavailable). A call
 /// whose future is dropped leaves its connection in order; what it had asked for may still happen.
 #[derive(Clone)]
 pub struct Postgres {
@@ -147,9 +150,10 @@ impl Postgres {
         Facts::of(&self.connections).await
     }
 
-    /// Waits for calls under way and closes the connections, for every clone of this store.
+    /// Waits for calls under way and closes the connections, for every clone of this store. An
+    /// application's own pool is left to it.
     pub async fn close(&self) {
-        self.connections.pool.close().await;
+        self.connections.close().await;
     }
 
     /// The way of a statement by itself.

@@ -10,14 +10,35 @@ use evenfold_core::Error;
 use evenfold_core::error::Invalid;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
+use tokio::time::timeout;
 
 use crate::connections::Connections;
+use crate::error::while_doing;
 use crate::facts::Facts;
 use crate::install::Install;
 use crate::{Postgres, install};
 
 /// A connection that nobody used for this long is asked whether it is still there.
 const QUIET: Duration = Duration::from_secs(30);
+
+/// How long a connection is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The parameters that the driver knows; others it would pass over in silence.
+const DRIVERS: [&str; 12] = [
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "application_name",
+    "options",
+];
 
 /// What can be chosen of a store; the defaults suit a service.
 ///
@@ -73,17 +94,19 @@ impl Options {
     }
 
     /// Opens the store at a URL: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, and perhaps `?`
-    /// with parameters, those of `libpq` too.
+    /// with parameters: ours, which are named with the methods here, and the driver's: `host`, which may
+    /// be the folder of a socket, `hostaddr`, `port`, `dbname`, `user`, `password`, `sslmode`,
+    /// `sslrootcert`, `sslcert`, `sslkey`, `application_name`, and `options`, settings of the session
+    /// as in `options=-c%20lock_timeout%3D2s`.
     ///
     /// # Errors
     ///
     /// Those of [`Postgres::connect`].
     pub async fn connect(self, url: &str) -> Result<Postgres, Error> {
-        let (connection, options) = self.with_url(url)?;
-        let pool = options.pool(connection);
-        let opened = options.open(pool.clone()).await;
+        let (options, connections) = self.reach(url).await?;
+        let opened = install::open(connections.clone(), options.install).await;
         if opened.is_err() {
-            pool.close().await;
+            connections.close().await;
         }
         opened
     }
@@ -95,10 +118,9 @@ impl Options {
     ///
     /// An invalid URL; a server that does not answer.
     pub async fn facts(self, url: &str) -> Result<Facts, Error> {
-        let (connection, options) = self.with_url(url)?;
-        let pool = options.pool(connection);
-        let facts = Facts::of(&Connections { pool: pool.clone(), pooler: options.pooler }).await;
-        pool.close().await;
+        let (_, connections) = self.reach(url).await?;
+        let facts = Facts::of(&connections).await;
+        connections.close().await;
         facts
     }
 
@@ -106,13 +128,31 @@ impl Options {
     ///
     /// Message DB needs connections whose `search_path` leads to its schema, and this checks that
     /// they do; our own schema needs none. Set `test_before_acquire(false)` on the pool: otherwise
-    /// each call costs a round trip more.
+    /// each call costs a round trip more. [`Postgres::close`] leaves the pool open.
     ///
     /// # Errors
     ///
     /// Those of [`Postgres::connect`], without those of a URL.
     pub async fn open(self, pool: PgPool) -> Result<Postgres, Error> {
-        install::open(Connections { pool, pooler: self.pooler }, self.install).await
+        install::open(Connections::shared(pool, self.pooler), self.install).await
+    }
+
+    /// Connects once by itself, for a pool tries again and again and does not say why it cannot.
+    async fn reach(self, url: &str) -> Result<(Self, Connections), Error> {
+        let (connection, options) = self.with_url(url)?;
+        let pool = options.pool(connection);
+        let connection = pool.connect_options();
+        let place = match connection.get_socket() {
+            Some(folder) => folder.display().to_string(),
+            None => format!("{}:{}", connection.get_host(), connection.get_port()),
+        };
+        let doing = format!("connecting to {place}");
+        match timeout(PATIENCE, PgConnection::connect_with(&connection)).await {
+            Ok(Ok(connection)) => drop(connection.close().await),
+            Ok(Err(error)) => return Err(while_doing(doing, error)),
+            Err(late) => return Err(Error::unavailable(doing, late)),
+        }
+        Ok((options, Connections::own(pool, options.pooler)))
     }
 
     fn with_url(mut self, url: &str) -> Result<(PgConnectOptions, Self), Invalid> {
@@ -121,6 +161,9 @@ impl Options {
             let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
             Err(Invalid::new("Postgres URL", format_args!("{scheme}:…"), rule))
         };
+        if url.contains('\0') || url.contains("%00") {
+            return refuse("it holds the character NUL".to_owned());
+        }
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return refuse("it begins with `postgres://`".to_owned());
         }
@@ -139,12 +182,21 @@ impl Options {
                 Some(("pooler", _)) => {
                     return refuse("`pooler=` is `none` or `transaction`".to_owned());
                 }
-                Some(("connections", number)) => {
-                    self.connections(number.parse().unwrap_or_default())?
-                }
-                _ => {
+                Some(("connections", number)) => match number.parse() {
+                    Ok(number) => self.connections(number)?,
+                    Err(_) => return refuse("`connections=` is a number, 1 to 1000".to_owned()),
+                },
+                Some((name, _)) if DRIVERS.contains(&name) || name.starts_with("options[") => {
                     others.push(parameter);
                     self
+                }
+                _ => {
+                    let name = parameter.split('=').next().unwrap_or_default();
+                    return refuse(format!(
+                        "there is no parameter `{name}`; ours are `install=`, `pooler=` and \
+                         `connections=`, and the driver's are {}",
+                        DRIVERS.join(", "),
+                    ));
                 }
             };
         }
@@ -172,6 +224,7 @@ impl Options {
         };
         PgPoolOptions::new()
             .max_connections(self.connections)
+            .acquire_timeout(PATIENCE)
             // It would cost a round trip for each call; a connection in use is known to be there.
             .test_before_acquire(false)
             .before_acquire(|connection, of| Box::pin(is_there(connection, of.idle_for)))
@@ -217,6 +270,10 @@ mod tests {
             ("postgres://me:secret@localhost/bank?install=maybe", "`no`, `yes` or `adopt`"),
             ("postgres://me:secret@localhost/bank?pooler=statement", "`none` or `transaction`"),
             ("postgres://me:secret@localhost/bank?connections=0", "1 to 1000"),
+            ("postgres://me:secret@localhost/bank?connections=many", "1 to 1000"),
+            ("postgres://me:secret@localhost/bank?instal=yes", "no parameter `instal`; ours are"),
+            ("postgres://me:secret@localhost/bank?install", "no parameter `install`; ours are"),
+            ("postgres://me:secret@localhost/ba%00nk", "the character NUL"),
             ("postgres://me:secret@localhost:port/bank", "Postgres URL `postgres:…`: "),
         ] {
             let refused = Options::new().with_url(url).unwrap_err().to_string();

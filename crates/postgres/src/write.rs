@@ -1,8 +1,9 @@
 //! Writing: a batch is one statement, which locks the category, checks the version and inserts.
 //!
-//! Owns the two statements that any Message DB takes (a batch by our own function is in `own.rs`), and what follows when one is refused: ids first, then the conflict. A
-//! statement of its own commits by itself, so there is no transaction that a dropped future could
-//! leave open, and a write costs one round trip, whatever its size.
+//! Owns the two statements that any Message DB takes (a batch by our own function is in `own.rs`), and
+//! what follows when one is refused: ids first, then the conflict. A statement of its own commits by
+//! itself, so there is no transaction that a dropped future could leave open, and a write costs one
+//! round trip, whatever its size.
 
 use std::collections::HashMap;
 
@@ -44,7 +45,7 @@ pub(crate) const GOES: u32 = 100;
 pub(crate) fn never_late_enough(stream: &StreamName) -> Error {
     let reason = "the server wrote nothing, and the stream is at the expected version; is there a \
                   trigger or a rule on message_store.messages, or another acquire_lock?";
-    Error::unavailable(format!("writing to `{stream}`, {GOES} times"), reason)
+    Error::failed(format!("writing to `{stream}`, {GOES} times"), reason)
 }
 
 /// What came of a statement that the server answered.
@@ -161,9 +162,9 @@ async fn insert_one(
     Position::new(position).map(Answer::Written).map_err(decode)
 }
 
-/// As `write_message` does it, for all messages at once, with nothing installed. The version is read by a volatile
-/// function from a row that exists when the lock is had, so it sees what was committed until
-/// then, which the statement's own snapshot does not. Text is cast row by row: arrays of jsonb
+/// As `write_message` does it, for all messages at once, with nothing installed. The version is read
+/// by a volatile function from a row that exists when the lock is had, so it sees what was committed
+/// until then, which the statement's own snapshot does not. Text is cast row by row: arrays of jsonb
 /// cost a third more.
 async fn insert_all(
     on: Way<'_>,

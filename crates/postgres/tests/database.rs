@@ -153,6 +153,37 @@ async fn what_postgres_cannot_keep_is_refused_with_what_to_do() -> Result {
 }
 
 #[tokio::test]
+async fn a_time_beyond_all_years_that_another_client_wrote_is_the_last_or_the_first() -> Result {
+    let database = TestDatabase::from_template(MESSAGE_DB).await?;
+    let store = Postgres::connect(&database.url()).await?;
+    let mut owner = raw(&database.url()).await?;
+    for (position, (time, year)) in
+        [("infinity", 9999), ("20000-01-01", 9999), ("-infinity", -9999)].into_iter().enumerate()
+    {
+        let insert = format!(
+            "INSERT INTO messages (stream_name, type, position, time)
+             VALUES ('account-1', 'Opened', {position}, '{time}')"
+        );
+        execute(&mut owner, &insert).await?;
+        let last = store.last_message(&StreamName::new("account-1")?, None).await?;
+        assert_eq!(last.map(|message| message.time.year()), Some(year));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named_at_once() -> Result {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let place = listener.local_addr()?;
+    drop(listener);
+    let refused = Postgres::connect(&format!("postgres://me@{place}/bank")).await.unwrap_err();
+    assert!(refused.is_unavailable(), "{refused:?}");
+    assert!(format!("{refused:?}").contains(&format!("connecting to {place}")), "{refused:?}");
+    assert!(format!("{refused:?}").contains("refused"), "{refused:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_message_of_more_than_postgres_keeps_is_refused_before_it_is_kept() -> Result {
     let database = TestDatabase::new().await?;
     let store = Postgres::connect(&database.url()).await?;

@@ -47,6 +47,19 @@ async fn a_database_that_cannot_be_opened_has_facts_too() -> Result {
 }
 
 #[tokio::test]
+async fn a_role_without_rights_hears_which_it_lacks() -> Result {
+    for database in [TestDatabase::from_template(MESSAGE_DB).await?, TestDatabase::new().await?] {
+        let create = "DO $$ BEGIN CREATE ROLE stranger LOGIN; \
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$";
+        execute(&mut raw(&database.url()).await?, create).await?;
+        let facts = Postgres::options().facts(&database.url_as("stranger")).await?;
+        assert!(matches!(facts.store, Err(Fault::MissingGrant { .. })), "{facts:?}");
+        assert!(facts.missing_indexes.is_empty() && facts.sequence_cache == Some(1), "{facts:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_makes_subscribers_miss_messages_is_told() -> Result {
     let database = TestDatabase::from_template(MESSAGE_DB).await?;
     let mut owner = raw(&database.url()).await?;

@@ -9,8 +9,6 @@ use evenfold_core::store::{BatchSize, ReadStore, WriteStore, Written};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
-use futures::future::BoxFuture;
-use futures::poll;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgPool};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 
 use crate::common::locks::waiting;
-use crate::common::{MESSAGE_DB, Result, execute, message, messages, raw};
+use crate::common::{MESSAGE_DB, Result, execute, message, messages, poll_some, raw};
 
 type Outcome = std::result::Result<Written, Error>;
 
@@ -171,16 +169,6 @@ async fn a_conflict_behind_an_old_snapshot_is_the_same_conflict() -> Result {
     Ok(())
 }
 
-/// Drops a future at another point each time: some never began, some are done.
-async fn poll_some<T>(mut future: BoxFuture<'_, T>, times: u128) {
-    for _ in 0..times {
-        if poll!(&mut future).is_ready() {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
 /// The messages of a round: few, several, or more than fit into the driver's buffer.
 fn batch_of(round: u128) -> Result<Vec<NewMessage>> {
     let count = match round % 3 {
@@ -200,7 +188,8 @@ async fn a_dropped_write_lands_whole_or_not_at_all_and_leaves_the_store_healthy(
     for round in 0_u128..100 {
         let batch = batch_of(round)?;
         poll_some(store.write(&stream, &batch, ExpectedVersion::Any), round % 11).await;
-        drop(store.read_stream(&stream, Position::START, BatchSize::DEFAULT));
+        let read = store.read_stream(&stream, Position::START, BatchSize::DEFAULT);
+        poll_some(read, round % 7).await;
     }
     // Closing waits for what the server was asked.
     store.close().await;

@@ -9,6 +9,7 @@ use evenfold_core::{Error, ExpectedVersion, Memory, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_postgres::{Fault, Install, Postgres};
 use evenfold_testkit::model;
+use sqlx::PgPool;
 
 async fn open(database: &TestDatabase, what: Install) -> Result<Postgres, Error> {
     Postgres::options().install(what).connect(&database.url()).await
@@ -137,5 +138,48 @@ async fn of_several_that_install_at_once_each_gets_the_same_store() -> Result {
     for opened in futures::future::join_all(all).await {
         assert!(opened?.schema().is_ours());
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_adoption_needs_no_search_path_and_none_goes_beside_another_lock() -> Result {
+    let database = TestDatabase::from_template(MESSAGE_DB).await?;
+    let pool = PgPool::connect(&database.url()).await?;
+    assert!(Postgres::adopt(&pool).await?.has_additions());
+
+    let database = TestDatabase::from_template(MESSAGE_DB).await?;
+    let other = "CREATE OR REPLACE FUNCTION acquire_lock(stream_name varchar) RETURNS bigint
+        LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(42); RETURN 42; END $$";
+    execute(&mut raw(&database.url()).await?, other).await?;
+    let refused = open(&database, Install::Adopt).await;
+    assert!(matches!(fault(refused)?, Fault::LockOverride { .. }));
+    assert!(!open(&database, Install::Nothing).await?.schema().has_additions());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_adoption_that_gives_up_keeps_nobody_out() -> Result {
+    let database = TestDatabase::from_template(MESSAGE_DB).await?;
+    let mut reader = raw(&database.url()).await?;
+    execute(&mut reader, "BEGIN; SELECT count(*) FROM messages").await?;
+    let refused = open(&database, Install::Adopt).await.unwrap_err();
+    assert!(refused.is_unavailable() && refused.to_string().contains("was undone"), "{refused:?}");
+    let service = Postgres::connect(&database.url_as("message_store")).await?;
+    assert!(!service.schema().has_additions());
+    Ok(())
+}
+
+/// A server that writes nothing and says nothing, as a trigger can make it.
+#[tokio::test]
+async fn a_write_that_comes_to_nothing_is_an_error_and_no_endless_try() -> Result {
+    let database = TestDatabase::from_template(MESSAGE_DB).await?;
+    let nothing =
+        "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER nothing BEFORE INSERT ON messages FOR EACH ROW EXECUTE FUNCTION nothing()";
+    execute(&mut raw(&database.url()).await?, nothing).await?;
+    let store = Postgres::connect(&database.url()).await?;
+    let stream = StreamName::new("account-1")?;
+    let refused = store.write(&stream, &messages(0..2)?, ExpectedVersion::Any).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("is there a trigger"), "{refused:?}");
     Ok(())
 }

@@ -102,6 +102,7 @@ async fn a_pooler_that_nobody_spoke_of_is_named_in_the_error() -> Result {
     // It refuses what a session would set for itself.
     let refused = Postgres::connect(&pooler.url(&database, "postgres")).await.unwrap_err();
     assert!(refused.to_string().contains("`pooler=transaction`"), "{refused:?}");
+    assert!(!refused.is_unavailable(), "it will not pass");
 
     // And where it was told not to, statements that were prepared are those of other clients.
     let options: sqlx::postgres::PgConnectOptions = pooler.url(&database, "postgres").parse()?;

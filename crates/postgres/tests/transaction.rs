@@ -2,6 +2,7 @@
 //!
 //! The laws of a store are in `conformance.rs`; they hold here too, and what is particular stands here.
 
+use evenfold_core::error::Conflict;
 use evenfold_core::store::{BatchSize, ReadStore, WriteStore, Written};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_postgres::Postgres;
@@ -10,6 +11,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, PgTransaction};
 
 use crate::common::locks::waiting;
+use crate::common::poll_some;
 use crate::common::{MESSAGE_DB, Result, execute, message, messages, raw};
 
 async fn pool(database: &TestDatabase) -> Result<PgPool> {
@@ -191,7 +193,102 @@ async fn a_position_that_was_taken_is_no_conflict_for_who_expects_nothing_and_se
     // Whoever keeps an older snapshot can do nothing but begin again.
     for database in [TestDatabase::from_template(MESSAGE_DB).await?, TestDatabase::new().await?] {
         let refused = raced(&database, "REPEATABLE READ").await?.unwrap_err();
-        assert!(refused.is_conflict(), "{refused:?}");
+        assert!(refused.is_unavailable(), "{refused:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_known_id_that_the_snapshot_does_not_show_asks_for_another_transaction() -> Result {
+    for database in [TestDatabase::from_template(MESSAGE_DB).await?, TestDatabase::new().await?] {
+        let pool = pool(&database).await?;
+        let store = Postgres::from_pool(pool.clone()).await?;
+        let (stream, other) = (StreamName::new("account-1")?, StreamName::new("other-1")?);
+        let mut transaction = pool.begin().await?;
+        let begin =
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM messages";
+        execute(&mut transaction, begin).await?;
+        store.write(&other, &messages(0..1)?, ExpectedVersion::Any).await?;
+
+        let within = store.within(&mut transaction);
+        let refused = within.write(&stream, &messages(0..1)?, ExpectedVersion::Any).await;
+        let refused = refused.unwrap_err();
+        assert!(refused.is_unavailable() && refused.to_string().contains("make it again"));
+        let late = within.write(&other, &messages(5..6)?, ExpectedVersion::NoStream).await;
+        let conflict = late.unwrap_err();
+        assert_eq!(conflict.conflict().and_then(Conflict::actual), Some(Position::START));
+    }
+    Ok(())
+}
+
+/// A transaction with a row in `balances`, and one row more after what is done in it.
+struct Beside {
+    database: TestDatabase,
+    pool: PgPool,
+    store: Postgres,
+}
+
+impl Beside {
+    async fn new() -> Result<Self> {
+        let database = TestDatabase::new().await?;
+        let create = "CREATE TABLE public.balances (amount int)";
+        execute(&mut raw(&database.url()).await?, create).await?;
+        let pool = pool(&database).await?;
+        let store = Postgres::from_pool(pool.clone()).await?;
+        Ok(Self { database, pool, store })
+    }
+
+    async fn rows(&self) -> Result<Vec<i32>> {
+        let rows = "SELECT amount FROM public.balances ORDER BY amount";
+        Ok(sqlx::query_scalar(rows).fetch_all(&mut raw(&self.database.url()).await?).await?)
+    }
+}
+
+#[tokio::test]
+async fn a_write_in_a_failed_transaction_leaves_it_failed() -> Result {
+    let beside = Beside::new().await?;
+    let (stream, any) = (StreamName::new("account-1")?, ExpectedVersion::Any);
+    let mut transaction = beside.pool.begin().await?;
+    execute(&mut transaction, "INSERT INTO public.balances VALUES (1)").await?;
+    assert!(execute(&mut transaction, "SELECT 1 / 0").await.is_err());
+    for id in 0..2 {
+        let batch = messages(id..id + 1)?;
+        assert!(beside.store.within(&mut transaction).write(&stream, &batch, any).await.is_err());
+        let insert = "INSERT INTO public.balances VALUES (2)";
+        assert!(execute(&mut transaction, insert).await.is_err());
+    }
+    transaction.rollback().await?;
+    assert_eq!(beside.rows().await?, Vec::<i32>::new());
+    assert_eq!(beside.store.stream_version(&stream).await?, None);
+    Ok(())
+}
+
+/// Wherever it is dropped, the application's rows come together, or not at all.
+#[tokio::test]
+async fn a_dropped_write_does_not_end_the_transaction() -> Result {
+    let beside = Beside::new().await?;
+    for polls in 1..12_u128 {
+        let stream = StreamName::new(format!("account-{polls}"))?;
+        let batch = messages(polls * 10..polls * 10 + 2)?;
+        let mut transaction = beside.pool.begin().await?;
+        execute(&mut transaction, "INSERT INTO public.balances VALUES (1)").await?;
+        let within = beside.store.within(&mut transaction);
+        poll_some(within.write(&stream, &batch, ExpectedVersion::Any), polls).await;
+        drop(within);
+        execute(&mut transaction, "INSERT INTO public.balances VALUES (2)").await?;
+        transaction.rollback().await?;
+        assert_eq!(beside.rows().await?, Vec::<i32>::new(), "{polls}");
+        assert_eq!(beside.store.stream_version(&stream).await?, None, "{polls}");
+
+        let mut transaction = beside.pool.begin().await?;
+        execute(&mut transaction, "INSERT INTO public.balances VALUES (1)").await?;
+        let within = beside.store.within(&mut transaction);
+        poll_some(within.write(&stream, &batch, ExpectedVersion::Any), polls).await;
+        drop(within);
+        execute(&mut transaction, "INSERT INTO public.balances VALUES (2)").await?;
+        transaction.commit().await?;
+        assert_eq!(beside.rows().await?, [1, 2], "{polls}");
+        execute(&mut raw(&beside.database.url()).await?, "TRUNCATE public.balances").await?;
     }
     Ok(())
 }

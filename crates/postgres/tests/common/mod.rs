@@ -8,6 +8,8 @@ pub(crate) mod python;
 use std::ops::Range;
 
 use evenfold_core::message::NewMessage;
+use futures::future::BoxFuture;
+use futures::poll;
 use serde_json::value::RawValue;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
@@ -38,4 +40,14 @@ pub(crate) async fn raw(url: &str) -> Result<PgConnection> {
 pub(crate) async fn execute(connection: &mut PgConnection, sql: &str) -> Result {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await?;
     Ok(())
+}
+
+/// Drops a future at another point each time: some never began, some are done.
+pub(crate) async fn poll_some<T>(mut future: BoxFuture<'_, T>, times: u128) {
+    for _ in 0..times {
+        if poll!(&mut future).is_ready() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
 }
