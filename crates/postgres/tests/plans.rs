@@ -120,7 +120,7 @@ async fn the_version_of_a_stream_is_not_planned_on_every_call() -> Result {
         FROM generate_series(1, 100000) AS i";
     execute(&mut owner, fill).await?;
     execute(&mut owner, "ANALYZE message_store.messages").await?;
-    for function in ["stream_version", "write_message"] {
+    for function in ["stream_version", "write_message", "append_messages"] {
         let source = "SELECT regexp_replace(
                 replace(substring(prosrc FROM 'SELECT m[.]position.*?LIMIT 1'), $1 || '.stream_name', '$1'),
                 'INTO [a-z_, ]*', ''
