@@ -62,9 +62,6 @@ use sqlx::postgres::PgPool;
 
 use connections::{Connections, Way};
 
-/// The driver, whose pools and transactions are part of this interface.
-pub use sqlx;
-
 pub use facts::{Facts, IdleWriter};
 pub use fault::Fault;
 pub use install::Install;
