@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::pgbench::Pgbench;
 use super::server::{Backend, Both, Database};
+use super::{LONG_DATA, METADATA};
 use crate::bare::DATA;
 use crate::harness::{self, Comparison};
 
@@ -75,7 +76,7 @@ async fn batches(
     rival: Rival,
 ) -> Outcome<Comparison> {
     let store = on.store().await?;
-    let mut rivals = Rivals::new(on).await?;
+    let (mut rivals, columns) = (Rivals::new(on).await?, columns(DATA, None));
     let ours = async || {
         let batches: Vec<Vec<_>> =
             (0..BATCHES).map(|_| (0..MANY).map(|_| Deposited::of(5)).collect()).collect();
@@ -85,30 +86,31 @@ async fn batches(
         }
         Ok(begin.elapsed() / BATCHES)
     };
-    harness::compare(name, goal, ours, async || rivals.turn(rival).await).await
+    harness::compare(name, goal, ours, async || rivals.turn(rival, &columns).await).await
 }
 
 /// The function that the store calls, with its parameters made before, as those of the rival are.
 async fn function(name: &'static str, on: &Database) -> Outcome<Comparison> {
     let mut backend = on.backend().await?;
-    let mut rivals = Rivals::new(on).await?;
+    let (mut rivals, columns) = (Rivals::new(on).await?, columns(LONG_DATA, Some(METADATA)));
     let ours = async || {
         let batches: Vec<_> = (0..BATCHES).map(|_| ids()).collect();
-        let (types, data, none) = columns();
+        let (types, data, metadata) = &columns;
         let begin = Instant::now();
         for ids in &batches {
             sqlx::query_scalar::<_, i64>(APPEND)
                 .bind("account-ours")
                 .bind(ids)
-                .bind(&types)
-                .bind(&data)
-                .bind(&none)
+                .bind(types)
+                .bind(data)
+                .bind(metadata)
                 .fetch_one(&mut backend.connection)
                 .await?;
         }
         Ok(begin.elapsed() / BATCHES)
     };
-    harness::compare(name, Some(0.9), ours, async || rivals.turn(Rival::Plain).await).await
+    harness::compare(name, Some(0.9), ours, async || rivals.turn(Rival::Plain, &columns).await)
+        .await
 }
 
 const APPEND: &str = "SELECT message_store.append_messages($1, $2, $3, $4, $5)";
@@ -130,8 +132,8 @@ fn ids() -> Vec<Uuid> {
 /// The types, the data and the metadata of a batch.
 type Columns = (Vec<&'static str>, Vec<&'static str>, Vec<Option<&'static str>>);
 
-fn columns() -> Columns {
-    (vec!["Deposited"; MANY], vec![DATA; MANY], vec![None; MANY])
+fn columns(data: &'static str, metadata: Option<&'static str>) -> Columns {
+    (vec!["Deposited"; MANY], vec![data; MANY], vec![metadata; MANY])
 }
 
 struct Rivals {
@@ -147,14 +149,13 @@ impl Rivals {
         Ok(Self { backend, version })
     }
 
-    async fn turn(&mut self, rival: Rival) -> Outcome<Duration> {
+    async fn turn(&mut self, rival: Rival, columns: &Columns) -> Outcome<Duration> {
         let batches: Vec<_> = (0..BATCHES).map(|_| ids()).collect();
-        let columns = columns();
         let begin = Instant::now();
         for ids in &batches {
             match rival {
                 Rival::Calls => self.calls(ids).await?,
-                Rival::Plain => self.plain(ids, &columns).await?,
+                Rival::Plain => self.plain(ids, columns).await?,
             }
         }
         Ok(begin.elapsed() / BATCHES)
@@ -176,14 +177,14 @@ impl Rivals {
         Ok(transaction.commit().await?)
     }
 
-    async fn plain(&mut self, ids: &[Uuid], (types, data, none): &Columns) -> Outcome {
+    async fn plain(&mut self, ids: &[Uuid], (types, data, metadata): &Columns) -> Outcome {
         sqlx::query(PLAIN)
             .bind("account-theirs")
             .bind(self.version)
             .bind(ids)
             .bind(types)
             .bind(data)
-            .bind(none)
+            .bind(metadata)
             .execute(&mut self.backend.connection)
             .await?;
         self.version += i64::try_from(ids.len())?;

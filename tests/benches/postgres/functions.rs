@@ -9,6 +9,7 @@ use evenfold::{Ids, TimeOrderedIds};
 use evenfold_tests::Outcome;
 
 use super::server::{Backend, Both, Database};
+use super::{LONG_DATA, METADATA};
 use crate::harness::{self, Comparison};
 
 const WRITE: &str = "postgres CPU, write_message: ours / Message DB";
@@ -50,7 +51,7 @@ async fn filled(database: &Database) -> Outcome<Backend> {
         sqlx::query(fill)
             .bind(MESSAGES)
             .bind(STREAMS)
-            .bind(DATA)
+            .bind(LONG_DATA)
             .bind(METADATA)
             .execute(&mut backend.connection)
             .await?;
@@ -89,7 +90,7 @@ async fn writes(backend: &mut Backend) -> Outcome<Duration> {
         )
         .bind(TimeOrderedIds.next())
         .bind(format!("written-{}", n % 100))
-        .bind(DATA)
+        .bind(LONG_DATA)
         .bind(METADATA)
         .fetch_one(&mut backend.connection)
         .await?;
@@ -119,9 +120,3 @@ async fn pages(call: &'static str, backend: &mut Backend) -> Outcome<Duration> {
     }
     Ok(backend.cpu()?.saturating_sub(before) / PAGES)
 }
-
-/// An event with as much in it as a real one.
-const DATA: &str = r#"{"accountId":"a3f0c2d4e5b6","depositId":"b4e1d3c5f607","amount":5,"currency":"EUR","time":"2026-11-23T14:15:16.123Z","processedTime":"2026-11-23T14:15:17.456Z","sequence":123456}"#;
-
-/// What follows a command has this.
-const METADATA: &str = r#"{"causationMessageStreamName":"account:command-a3f0c2d4e5b6","causationMessagePosition":123,"causationMessageGlobalPosition":123456,"correlationStreamName":"transfer-b4e1d3c5f607","replyStreamName":"transfer-b4e1d3c5f607","schemaVersion":"1"}"#;

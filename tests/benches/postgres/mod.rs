@@ -29,3 +29,9 @@ pub(crate) async fn all() -> Outcome {
     }
     Ok(())
 }
+
+/// An event with as much in it as a real one.
+const LONG_DATA: &str = r#"{"accountId":"a3f0c2d4e5b6","depositId":"b4e1d3c5f607","amount":5,"currency":"EUR","time":"2026-11-23T14:15:16.123Z","processedTime":"2026-11-23T14:15:17.456Z","sequence":123456}"#;
+
+/// What follows a command has this.
+const METADATA: &str = r#"{"causationMessageStreamName":"account:command-a3f0c2d4e5b6","causationMessagePosition":123,"causationMessageGlobalPosition":123456,"correlationStreamName":"transfer-b4e1d3c5f607","replyStreamName":"transfer-b4e1d3c5f607","schemaVersion":"1"}"#;
