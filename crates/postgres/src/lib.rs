@@ -35,6 +35,8 @@
 //!
 //! [evenfold]: https://docs.rs/evenfold
 
+mod kept;
+
 mod connections;
 mod error;
 mod row;
