@@ -14,6 +14,8 @@ use sqlx::postgres::{
 };
 use sqlx::{Connection, Describe, Either, Execute, Executor, Postgres, SqlStr};
 
+use crate::kept::Kept;
+
 /// The pooler sets nothing for a client that it does not know, so the transaction does: where
 /// Message DB is, and the isolation that a batch needs to see what was written before its lock.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
@@ -26,28 +28,37 @@ pub(crate) struct Connections {
     pub(crate) pooler: bool,
     /// Whether nobody else uses the pool.
     is_own: bool,
+    /// Those of an own pool that wait for the next call.
+    kept: Option<Kept>,
 }
 
 impl Connections {
     pub(crate) fn own(pool: PgPool, pooler: bool) -> Self {
-        Self { pool, pooler, is_own: true }
+        let kept = (!pooler).then(|| Kept::new(pool.clone()));
+        Self { pool, pooler, is_own: true, kept }
     }
 
     /// From an application's pool, which is left to it.
     pub(crate) fn shared(pool: PgPool, pooler: bool) -> Self {
-        Self { pool, pooler, is_own: false }
+        Self { pool, pooler, is_own: false, kept: None }
     }
 
     /// Waits for statements under way and closes the connections.
     pub(crate) async fn close(&self) {
-        if self.is_own {
-            self.pool.close().await;
+        match &self.kept {
+            Some(kept) => kept.close().await,
+            None if self.is_own => self.pool.close().await,
+            None => {}
         }
     }
 
     /// Runs a statement by itself.
     pub(crate) fn alone(&self) -> Way<'_> {
-        if self.pooler { Way::Pooler(&self.pool) } else { Way::Pool(&self.pool) }
+        match &self.kept {
+            Some(kept) => Way::Kept(kept),
+            None if self.pooler => Way::Pooler(&self.pool),
+            None => Way::Pool(&self.pool),
+        }
     }
 
     /// Runs a statement in the application's transaction.
@@ -59,6 +70,7 @@ impl Connections {
 /// How a statement reaches the server.
 #[derive(Debug)]
 pub(crate) enum Way<'c> {
+    Kept(&'c Kept),
     Pool(&'c PgPool),
     Pooler(&'c PgPool),
     In(&'c mut PgConnection),
@@ -108,6 +120,7 @@ impl<'c> Executor<'c> for Way<'c> {
         E: 'q + Execute<'q, Postgres>,
     {
         match self {
+            Self::Kept(kept) => kept.stream(query),
             Self::Pool(pool) => pool.fetch_many(query),
             Self::Pooler(pool) => answers(pool, query)
                 .map_ok(|answers| stream::iter(answers.into_iter().map(Ok)))
@@ -127,6 +140,7 @@ impl<'c> Executor<'c> for Way<'c> {
         E: 'q + Execute<'q, Postgres>,
     {
         match self {
+            Self::Kept(kept) => kept.row(query).boxed(),
             Self::Pool(pool) => pool.fetch_optional(query),
             Self::Pooler(pool) => answers(pool, query)
                 .map_ok(|answers| answers.into_iter().find_map(Either::right))
@@ -145,6 +159,7 @@ impl<'c> Executor<'c> for Way<'c> {
         'c: 'e,
     {
         match self {
+            Self::Kept(kept) => kept.pool().prepare_with(sql, parameters),
             Self::Pool(pool) | Self::Pooler(pool) => pool.prepare_with(sql, parameters),
             Self::In(transaction) | Self::UnnamedIn(transaction) => {
                 transaction.prepare_with(sql, parameters)
@@ -157,6 +172,7 @@ impl<'c> Executor<'c> for Way<'c> {
         'c: 'e,
     {
         match self {
+            Self::Kept(kept) => kept.pool().describe(sql),
             Self::Pool(pool) | Self::Pooler(pool) => pool.describe(sql),
             Self::In(transaction) | Self::UnnamedIn(transaction) => transaction.describe(sql),
         }

@@ -35,6 +35,8 @@
 //!
 //! [evenfold]: https://docs.rs/evenfold
 
+mod kept;
+
 mod connections;
 mod error;
 mod row;
@@ -61,9 +63,6 @@ use evenfold_core::store::{Ability, MessageStore, ProgressStore};
 use sqlx::postgres::PgPool;
 
 use connections::{Connections, Way};
-
-/// The driver, whose pools and transactions are part of this interface.
-pub use sqlx;
 
 pub use facts::{Facts, IdleWriter};
 pub use fault::Fault;

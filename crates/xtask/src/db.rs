@@ -1,6 +1,6 @@
 //! `cargo xtask db -- CMD`: one command beside a throwaway PostgreSQL.
 //!
-//! The server is made in `cluster.rs`; which version it is of is read in `binaries.rs`.
+//! The server is made in `cluster/`; which version it is of is read in `binaries.rs`.
 
 use std::process::{Command, ExitCode};
 

@@ -1,7 +1,7 @@
 //! The genuine Message DB: its npm package, and its own scripts run on a cluster.
 //!
 //! Nothing of it is changed or kept in the repository. What our own schema is stands in
-//! `migrations/postgres`; the cluster is made in `cluster.rs`.
+//! `migrations/postgres`; the cluster is made in `cluster/`.
 
 use std::process::Command;
 

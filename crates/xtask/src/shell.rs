@@ -1,7 +1,7 @@
 //! What every command needs: the workspace's folder, its files, a child process, a line of output.
 //!
 //! Nothing here knows what a command is for. The throwaway PostgreSQL that some commands run beside
-//! is in `cluster.rs`.
+//! is in `cluster/`.
 
 use std::error::Error;
 use std::ffi::OsStr;

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every test and doctest of the workspace, beside a throwaway PostgreSQL.
 //!
 //! It does not say what a test is allowed to do; `.config/nextest.toml` holds the time limits, and
-//! `cluster.rs` makes the server. The laws are stated and tested by `crates/testkit`.
+//! `cluster/` makes the server. The laws are stated and tested by `crates/testkit`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
