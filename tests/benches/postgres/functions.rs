@@ -8,6 +8,7 @@ use std::time::Duration;
 use evenfold::{Ids, TimeOrderedIds};
 use evenfold_tests::Outcome;
 
+use super::batch::{Batch, Writer};
 use super::server::{Backend, Both, Database};
 use super::{LONG_DATA, METADATA};
 use crate::harness::{self, Comparison};
@@ -16,11 +17,15 @@ const WRITE: &str = "postgres CPU, write_message: ours / Message DB";
 const LAST: &str = "postgres CPU, get_last_stream_message: ours / Message DB";
 const VERSION: &str = "postgres CPU, stream_version: ours / Message DB";
 const GROUP: &str = "postgres CPU, consumer group 1 of 4: ours / Message DB";
+const BATCH: &str = "postgres CPU, append_messages of 100: ours / plain INSERT";
 const CATEGORY: &str = "postgres CPU, get_category_messages: ours / Message DB";
 
-pub(crate) const NAMES: [&str; 5] = [WRITE, LAST, VERSION, GROUP, CATEGORY];
+pub(crate) const NAMES: [&str; 6] = [WRITE, BATCH, LAST, VERSION, GROUP, CATEGORY];
 
 pub(crate) async fn compare(name: &'static str, both: &Both) -> Outcome<Comparison> {
+    if name == BATCH {
+        return batches(name, &both.ours).await;
+    }
     let (mut ours, mut theirs) = (filled(&both.ours).await?, filled(&both.genuine).await?);
     let goal = match name {
         WRITE => Some(1.1),
@@ -119,4 +124,28 @@ async fn pages(call: &'static str, backend: &mut Backend) -> Outcome<Duration> {
         }
     }
     Ok(backend.cpu()?.saturating_sub(before) / PAGES)
+}
+
+/// How many batches are in a turn.
+const BATCHES: u32 = 5;
+
+async fn batches(name: &'static str, on: &Database) -> Outcome<Comparison> {
+    let batch = Batch::of(LONG_DATA, Some(METADATA));
+    let mut append = Writer::new(on, "batch-1", batch.clone()).await?;
+    let mut plain = Writer::new(on, "batch-2", batch).await?;
+    let ours = async || {
+        let before = append.backend.cpu()?;
+        for _ in 0..BATCHES {
+            append.append(&Batch::ids()).await?;
+        }
+        Ok(append.backend.cpu()?.saturating_sub(before) / BATCHES)
+    };
+    let theirs = async || {
+        let before = plain.backend.cpu()?;
+        for _ in 0..BATCHES {
+            plain.plain(&Batch::ids()).await?;
+        }
+        Ok(plain.backend.cpu()?.saturating_sub(before) / BATCHES)
+    };
+    harness::compare(name, Some(0.9), ours, theirs).await
 }

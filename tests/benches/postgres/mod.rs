@@ -4,6 +4,7 @@
 //! the clock, with the server on our core; functions by the processor time of the server alone.
 
 mod append;
+mod batch;
 mod functions;
 mod pgbench;
 mod server;
