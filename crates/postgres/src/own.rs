@@ -7,6 +7,7 @@ use evenfold_core::message::NewMessage;
 use evenfold_core::{ExpectedVersion, StreamName};
 
 use crate::connections::Way;
+use crate::write::Columns;
 
 /// Writes a batch, and returns the position of its last message.
 pub(crate) async fn append_messages(
@@ -15,10 +16,7 @@ pub(crate) async fn append_messages(
     messages: &[NewMessage],
     expected: ExpectedVersion,
 ) -> Result<i64, sqlx::Error> {
-    let ids: Vec<_> = messages.iter().map(NewMessage::id).collect();
-    let types: Vec<_> = messages.iter().map(NewMessage::message_type).collect();
-    let data: Vec<_> = messages.iter().map(NewMessage::stored_data).collect();
-    let metadata: Vec<_> = messages.iter().map(NewMessage::stored_metadata).collect();
+    let Columns { ids, types, data, metadata } = Columns::of(messages);
     sqlx::query_scalar!(
         r#"
         SELECT message_store.append_messages(

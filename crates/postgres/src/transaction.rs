@@ -16,7 +16,7 @@ use sqlx::{PgConnection, PgTransaction, raw_sql};
 
 use crate::connections::Way;
 use crate::error::{Refusal, is_of_transaction, refusal};
-use crate::write::{Answer, GOES, find, never_late_enough, writing};
+use crate::write::{GOES, find, never_late_enough, writing};
 use crate::{Postgres, read};
 
 impl Postgres {
@@ -177,11 +177,11 @@ impl Within<'_> {
         run(transaction, SAVE).await.map_err(failed)?;
         let on = connections.within(transaction);
         let refused = match self.store.insert(on, stream, messages, expected).await {
-            Ok(Answer::Written(last)) => {
+            Ok(Some(last)) => {
                 run(transaction, KEEP).await.map_err(failed)?;
                 return Ok(Some(Written::now(last)));
             }
-            Ok(Answer::Version) => None,
+            Ok(None) => None,
             Err(error) => Some(error),
         };
         let undone = run(transaction, UNDO).await;
@@ -195,20 +195,16 @@ impl Within<'_> {
         };
         undone.map_err(failed)?;
         let found = find(connections.within(transaction), messages).await.map_err(failed)?;
-        if let Some(written) = Written::by_ids(stream, messages, &found)? {
-            return Ok(Some(written));
-        }
-        let version = read::version(connections.within(transaction), stream).await?;
-        if !expected.holds(version) {
-            return Err(Conflict::new(stream.clone(), expected, version).into());
-        }
+        let version = read::version(connections.within(transaction), stream);
+        let written = Written::after_refusal(stream, messages, expected, &found, version).await?;
         match refused {
             Some(error)
-                if !sees_commits(connections.within(transaction)).await.map_err(failed)? =>
+                if written.is_none()
+                    && !sees_commits(connections.within(transaction)).await.map_err(failed)? =>
             {
                 Err(behind(stream, expected, &error).unwrap_or_else(|| stale(stream, error)))
             }
-            _ => Ok(None),
+            _ => Ok(written),
         }
     }
 }

@@ -5,9 +5,6 @@
 //! itself, so there is no transaction that a dropped future could leave open, and a write costs one
 //! round trip, whatever its size.
 
-use std::collections::HashMap;
-
-use evenfold_core::error::Conflict;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{ReadStore, WriteStore, Written, check_batch};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
@@ -48,14 +45,6 @@ pub(crate) fn never_late_enough(stream: &StreamName) -> Error {
     Error::failed(format!("writing to `{stream}`, {GOES} times"), reason)
 }
 
-/// What came of a statement that the server answered.
-pub(crate) enum Answer {
-    /// The last message stands here.
-    Written(Position),
-    /// The stream is not at the expected version.
-    Version,
-}
-
 impl Postgres {
     async fn write_batch(
         &self,
@@ -81,8 +70,8 @@ impl Postgres {
         expected: ExpectedVersion,
     ) -> Result<Option<Written>, Error> {
         let refused = match self.insert(self.on(), stream, messages, expected).await {
-            Ok(Answer::Written(last)) => return Ok(Some(Written::now(last))),
-            Ok(Answer::Version) => None,
+            Ok(Some(last)) => return Ok(Some(Written::now(last))),
+            Ok(None) => None,
             Err(error) => match refusal(&error) {
                 Some(Refusal::Version | Refusal::Position) => None,
                 Some(Refusal::Id) => Some(error),
@@ -92,14 +81,11 @@ impl Postgres {
         };
         let found =
             find(self.on(), messages).await.map_err(|error| writing(stream, messages, error))?;
-        if let Some(written) = Written::by_ids(stream, messages, &found)? {
-            return Ok(Some(written));
+        let version = self.stream_version(stream);
+        match Written::after_refusal(stream, messages, expected, &found, version).await? {
+            None => refused.map_or(Ok(None), |error| Err(writing(stream, messages, error))),
+            written => Ok(written),
         }
-        let version = self.stream_version(stream).await?;
-        if !expected.holds(version) {
-            return Err(Conflict::new(stream.clone(), expected, version).into());
-        }
-        refused.map_or(Ok(None), |error| Err(writing(stream, messages, error)))
     }
 
     /// The connection went away under a write: had it landed, its ids are known. Where they are not,
@@ -118,20 +104,41 @@ impl Postgres {
         Err(writing(stream, messages, lost))
     }
 
+    /// Inserts the messages and returns the position of the last, or nothing when the stream is not
+    /// at the expected version.
     pub(crate) async fn insert(
         &self,
         on: Way<'_>,
         stream: &StreamName,
         messages: &[NewMessage],
         expected: ExpectedVersion,
-    ) -> Result<Answer, sqlx::Error> {
+    ) -> Result<Option<Position>, sqlx::Error> {
         match messages {
             [message] => insert_one(on, stream, message, expected).await,
             _ if self.schema.has_additions() => {
                 let last = own::append_messages(on, stream, messages, expected).await?;
-                Position::new(last).map(Answer::Written).map_err(decode)
+                Position::new(last).map(Some).map_err(decode)
             }
             _ => insert_all(on, stream, messages, expected).await,
+        }
+    }
+}
+
+/// A batch as it travels: an array for each column.
+pub(crate) struct Columns<'a> {
+    pub(crate) ids: Vec<Uuid>,
+    pub(crate) types: Vec<&'a str>,
+    pub(crate) data: Vec<Option<&'a str>>,
+    pub(crate) metadata: Vec<Option<String>>,
+}
+
+impl<'a> Columns<'a> {
+    pub(crate) fn of(messages: &'a [NewMessage]) -> Self {
+        Self {
+            ids: messages.iter().map(NewMessage::id).collect(),
+            types: messages.iter().map(NewMessage::message_type).collect(),
+            data: messages.iter().map(NewMessage::stored_data).collect(),
+            metadata: messages.iter().map(NewMessage::stored_metadata).collect(),
         }
     }
 }
@@ -141,7 +148,7 @@ async fn insert_one(
     stream: &StreamName,
     message: &NewMessage,
     expected: ExpectedVersion,
-) -> Result<Answer, sqlx::Error> {
+) -> Result<Option<Position>, sqlx::Error> {
     let position = sqlx::query_scalar!(
         r#"
         SELECT message_store.write_message(
@@ -159,7 +166,7 @@ async fn insert_one(
     // It reads to the end of the answer, and so hears of a commit that failed.
     .fetch_one(on)
     .await?;
-    Position::new(position).map(Answer::Written).map_err(decode)
+    Position::new(position).map(Some).map_err(decode)
 }
 
 /// As `write_message` does it, for all messages at once, with nothing installed. The version is read
@@ -171,11 +178,8 @@ async fn insert_all(
     stream: &StreamName,
     messages: &[NewMessage],
     expected: ExpectedVersion,
-) -> Result<Answer, sqlx::Error> {
-    let ids: Vec<_> = messages.iter().map(NewMessage::id).collect();
-    let types: Vec<_> = messages.iter().map(NewMessage::message_type).collect();
-    let data: Vec<_> = messages.iter().map(NewMessage::stored_data).collect();
-    let metadata: Vec<_> = messages.iter().map(NewMessage::stored_metadata).collect();
+) -> Result<Option<Position>, sqlx::Error> {
+    let Columns { ids, types, data, metadata } = Columns::of(messages);
     let last = sqlx::query_scalar!(
         r#"
         WITH locked AS MATERIALIZED (
@@ -208,20 +212,14 @@ async fn insert_all(
     )
     .fetch_one(on)
     .await?;
-    match last {
-        Some(last) => Position::new(last).map(Answer::Written).map_err(decode),
-        None => Ok(Answer::Version),
-    }
+    last.map(Position::new).transpose().map_err(decode)
 }
 
-/// The message under the id of each of these, in the same order.
+/// The messages under the ids of these.
 pub(crate) async fn find(
     on: Way<'_>,
     messages: &[NewMessage],
-) -> Result<Vec<Option<Recorded>>, sqlx::Error> {
+) -> Result<Vec<Recorded>, sqlx::Error> {
     let ids: Vec<_> = messages.iter().map(NewMessage::id).collect();
-    let found = query_messages!("WHERE m.id = ANY ($1)", &ids).fetch_all(on).await?;
-    let mut found: HashMap<Uuid, Recorded> =
-        found.into_iter().map(|message| (message.id, message)).collect();
-    Ok(messages.iter().map(|message| found.remove(&message.id())).collect())
+    query_messages!("WHERE m.id = ANY ($1)", &ids).fetch_all(on).await
 }

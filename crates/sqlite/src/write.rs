@@ -7,15 +7,11 @@
 //! `LIMIT 1` keeps the condition on the version out of the search for it: with it inside, SQLite
 //! walks the whole stream to find its last position.
 
-use std::collections::HashMap;
-
-use evenfold_core::error::Conflict;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{ReadStore, WriteStore, Written, check_batch};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use uuid::Uuid;
 
 use crate::Sqlite;
 use crate::error::{is_unique_violation, while_doing};
@@ -69,14 +65,11 @@ impl Sqlite {
             Err(error) => return Err(writing(stream, messages, error)),
         };
         let found = self.find(messages).await.map_err(|error| writing(stream, messages, error))?;
-        if let Some(written) = Written::by_ids(stream, messages, &found)? {
-            return Ok(Some(written));
+        let version = self.stream_version(stream);
+        match Written::after_refusal(stream, messages, expected, &found, version).await? {
+            None => refused.map_or(Ok(None), |error| Err(writing(stream, messages, error))),
+            written => Ok(written),
         }
-        let version = self.stream_version(stream).await?;
-        if !expected.holds(version) {
-            return Err(Conflict::new(stream.clone(), expected, version).into());
-        }
-        refused.map_or(Ok(None), |error| Err(writing(stream, messages, error)))
     }
 
     /// Inserts the messages and returns the position of the last, or nothing when the stream is not
@@ -179,15 +172,12 @@ impl Sqlite {
         Position::new(position).map(Some).map_err(decode)
     }
 
-    /// The message under the id of each of these, in the same order.
-    async fn find(&self, messages: &[NewMessage]) -> Result<Vec<Option<Recorded>>, sqlx::Error> {
+    /// The messages under the ids of these.
+    async fn find(&self, messages: &[NewMessage]) -> Result<Vec<Recorded>, sqlx::Error> {
         let ids: Vec<String> = messages.iter().map(|m| m.id().simple().to_string()).collect();
         let ids = serde_json::to_string(&ids).map_err(|e| sqlx::Error::Encode(e.into()))?;
-        let found = query_messages!("WHERE id IN (SELECT unhex(value) FROM json_each(?1))", ids)
+        query_messages!("WHERE id IN (SELECT unhex(value) FROM json_each(?1))", ids)
             .fetch_all(&self.readers)
-            .await?;
-        let mut found: HashMap<Uuid, Recorded> =
-            found.into_iter().map(|message| (message.id, message)).collect();
-        Ok(messages.iter().map(|message| found.remove(&message.id())).collect())
+            .await
     }
 }

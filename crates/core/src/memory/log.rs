@@ -59,7 +59,8 @@ impl Log {
         stream: &StreamName,
         messages: &[NewMessage],
     ) -> Result<Option<Written>, Error> {
-        let found: Vec<_> = messages.iter().map(|message| self.by_id(message.id())).collect();
+        let found: Vec<_> =
+            messages.iter().filter_map(|message| self.by_id(message.id())).collect();
         Written::by_ids(stream, messages, &found)
     }
 

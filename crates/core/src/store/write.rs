@@ -1,8 +1,11 @@
 //! Writing: one batch to one stream, all or nothing.
 
+use std::borrow::Borrow;
+use std::collections::HashMap;
+
 use futures::future::BoxFuture;
 
-use crate::error::{DuplicateId, Error, Invalid};
+use crate::error::{Conflict, DuplicateId, Error, Invalid};
 use crate::message::{NewMessage, Recorded};
 use crate::{ExpectedVersion, Position, StreamName};
 
@@ -96,7 +99,7 @@ impl Written {
     }
 
     /// Settles by their ids whether the messages of a batch had been written before: for the
-    /// authors of a store, who look up `found`, the message under each id, in the same order.
+    /// authors of a store, who look up `found`, the messages under these ids, in any order.
     ///
     /// None when no id is known yet.
     ///
@@ -104,23 +107,22 @@ impl Written {
     ///
     /// When an id is taken by a message of other content or another stream, when only some of the
     /// messages are there, or when they do not stand one after another.
-    pub fn by_ids<R: std::borrow::Borrow<Recorded>>(
+    pub fn by_ids<R: Borrow<Recorded>>(
         stream: &StreamName,
         messages: &[NewMessage],
-        found: &[Option<R>],
+        found: &[R],
     ) -> Result<Option<Self>, Error> {
-        let mut known = found.iter().flatten().map(std::borrow::Borrow::borrow).peekable();
-        let Some(first) = known.peek().copied() else { return Ok(None) };
+        let found: HashMap<_, _> = found.iter().map(R::borrow).map(|it| (it.id, it)).collect();
+        let mut known = messages.iter().filter_map(|message| found.get(&message.id()).copied());
+        let Some(first) = known.next() else { return Ok(None) };
         let taken = |by: &Recorded| {
             Err(DuplicateId::new(by.id, by.stream_name.clone(), by.position).into())
         };
         let mut next = first.position;
         let mut last = first;
-        for (message, found) in messages.iter().zip(found) {
+        for message in messages {
             // A batch lands as a whole, so a message that is missing means another batch did.
-            let Some(found) = found.as_ref().map(std::borrow::Borrow::borrow) else {
-                return taken(first);
-            };
+            let Some(found) = found.get(&message.id()).copied() else { return taken(first) };
             if found.position != next || !message.is_content_of(stream, found) {
                 return taken(found);
             }
@@ -128,6 +130,32 @@ impl Written {
             last = found;
         }
         Ok(Some(Self::before(last.position)))
+    }
+
+    /// What a write came to that the database refused, for the authors of a store: ids before the
+    /// conflict. The version is read only where no id is known.
+    ///
+    /// None when neither is the reason, or it is gone meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`by_ids`](Self::by_ids); a conflict when the stream is not at the expected version;
+    /// when the version cannot be read.
+    pub async fn after_refusal<R: Borrow<Recorded>>(
+        stream: &StreamName,
+        messages: &[NewMessage],
+        expected: ExpectedVersion,
+        found: &[R],
+        version: impl Future<Output = Result<Option<Position>, Error>>,
+    ) -> Result<Option<Self>, Error> {
+        if let Some(written) = Self::by_ids(stream, messages, found)? {
+            return Ok(Some(written));
+        }
+        let version = version.await?;
+        if !expected.holds(version) {
+            return Err(Conflict::new(stream.clone(), expected, version).into());
+        }
+        Ok(None)
     }
 
     /// The position of the last message of the batch.
