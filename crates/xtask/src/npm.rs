@@ -19,27 +19,17 @@ pub(crate) struct Package {
 }
 
 impl Package {
-    /// The folder with what is in it, which `cargo clean` alone takes away.
+    /// The folder with what is in it.
     pub(crate) fn folder(&self) -> Result<PathBuf> {
         let Self { name, version, .. } = self;
         let kept = shell::root().join("target").join(self.kept_in).join(version);
-        if !kept.exists() {
-            let fetched = self.fetch(&kept);
-            fetched.map_err(|error| format!("npm's {name} {version} cannot be had: {error}"))?;
-        }
+        let make = |own: &Path| {
+            self.unpack(own)?;
+            (self.finish)(&own.join("package"))
+        };
+        shell::made_once(&kept, make)
+            .map_err(|error| format!("npm's {name} {version} cannot be had: {error}"))?;
         Ok(kept.join("package"))
-    }
-
-    /// Another process may be at it too, so the package takes its place whole and in one step.
-    fn fetch(&self, kept: &Path) -> Result<()> {
-        let own = kept.with_file_name(format!("{}-{}", self.version, std::process::id()));
-        fs::create_dir_all(&own)?;
-        let done = self.unpack(&own).and_then(|()| (self.finish)(&own.join("package")));
-        let moved = done.is_ok() && fs::rename(&own, kept).is_ok();
-        if !moved {
-            fs::remove_dir_all(&own)?;
-        }
-        done
     }
 
     fn unpack(&self, into: &Path) -> Result<()> {

@@ -2,8 +2,7 @@
 //!
 //! What the client is asked stands in `crates/postgres/tests/foreign.rs`.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::shell::{self, Result, say};
@@ -14,22 +13,15 @@ pub(crate) const VARIABLE: &str = "EVENFOLD_PYTHON";
 /// The client and its driver, the one that needs no compiler.
 const PACKAGES: [&str; 2] = ["message-db-py==0.3.5", "psycopg2-binary==2.9.13"];
 
-/// The interpreter of the environment, which `cargo clean` alone takes away.
+/// The interpreter of the environment.
 pub(crate) fn interpreter() -> Result<PathBuf> {
     let kept = shell::root().join("target/python").join(PACKAGES.join("-").replace("==", "-"));
-    let python = kept.join("bin/python");
-    if !python.exists() {
-        // Another process may be at it, so the environment takes its place in one step.
-        let own = kept.with_extension(std::process::id().to_string());
-        make(&own).map_err(|error| format!("the Python client of tests cannot be had: {error}"))?;
-        if fs::rename(&own, &kept).is_err() {
-            fs::remove_dir_all(&own)?;
-        }
-    }
-    Ok(python)
+    shell::made_once(&kept, make)
+        .map_err(|error| format!("the Python client of tests cannot be had: {error}"))?;
+    Ok(kept.join("bin/python"))
 }
 
-fn make(own: &PathBuf) -> Result<()> {
+fn make(own: &Path) -> Result<()> {
     // On Debian a Python may stand there without the means to make an environment.
     let able = || shell::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]));
     if !able() {

@@ -84,6 +84,25 @@ pub(crate) fn apt_install(package: &str) -> Result<bool> {
     Ok(true)
 }
 
+/// A folder that is made once, below `target/`, and that `cargo clean` alone takes away.
+///
+/// Another process may be at it too, so the folder takes its place whole and in one step.
+pub(crate) fn made_once(kept: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    if kept.exists() {
+        return Ok(());
+    }
+    let mut own = kept.as_os_str().to_owned();
+    own.push(format!("-{}", std::process::id()));
+    let own = PathBuf::from(own);
+    fs::create_dir_all(&own)?;
+    let done = make(&own);
+    let moved = done.is_ok() && fs::rename(&own, kept).is_ok();
+    if !moved {
+        fs::remove_dir_all(&own)?;
+    }
+    done
+}
+
 /// The child's status as ours; a child ended by a signal counts as 128 and the signal's number, as
 /// in a shell.
 pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
