@@ -26,37 +26,33 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
 pub(crate) struct Connections {
     pub(crate) pool: PgPool,
     pub(crate) pooler: bool,
-    /// Whether nobody else uses the pool.
-    is_own: bool,
-    /// Those of an own pool that wait for the next call.
+    /// Those that wait for the next call, where nobody else uses the pool.
     kept: Option<Kept>,
 }
 
 impl Connections {
     pub(crate) fn own(pool: PgPool, pooler: bool) -> Self {
-        let kept = (!pooler).then(|| Kept::new(pool.clone()));
-        Self { pool, pooler, is_own: true, kept }
+        let kept = Some(Kept::new(pool.clone()));
+        Self { pool, pooler, kept }
     }
 
     /// From an application's pool, which is left to it.
     pub(crate) fn shared(pool: PgPool, pooler: bool) -> Self {
-        Self { pool, pooler, is_own: false, kept: None }
+        Self { pool, pooler, kept: None }
     }
 
     /// Waits for statements under way and closes the connections.
     pub(crate) async fn close(&self) {
-        match &self.kept {
-            Some(kept) => kept.close().await,
-            None if self.is_own => self.pool.close().await,
-            None => {}
+        if let Some(kept) = &self.kept {
+            kept.close().await;
         }
     }
 
     /// Runs a statement by itself.
     pub(crate) fn alone(&self) -> Way<'_> {
         match &self.kept {
+            _ if self.pooler => Way::Pooler(&self.pool),
             Some(kept) => Way::Kept(kept),
-            None if self.pooler => Way::Pooler(&self.pool),
             None => Way::Pool(&self.pool),
         }
     }

@@ -1,7 +1,7 @@
 //! From an error of the driver to one of core: what went wrong while doing what.
 //!
 //! Owns which of Postgres's codes mean that the store did not answer, that a writer was too late, or
-//! that a value cannot be kept. What to do about a database that is not a store is in `install.rs`.
+//! that a value cannot be kept. What to do about a database that is not a store is in `fault.rs`.
 
 use std::fmt;
 
@@ -186,19 +186,23 @@ pub(crate) fn refusal(error: &sqlx::Error) -> Option<Refusal> {
 
 /// Whether the whole transaction is to be made again, whatever its statement was.
 pub(crate) fn is_of_transaction(error: &sqlx::Error) -> bool {
-    code_of(error).is_some_and(|code| code == code::SERIALIZATION_FAILURE)
+    has_code(error, code::SERIALIZATION_FAILURE)
 }
 
 /// Whether the role lacks a right.
 pub(crate) fn is_not_allowed(error: &sqlx::Error) -> bool {
-    code_of(error).is_some_and(|code| code == code::INSUFFICIENT_PRIVILEGE)
+    has_code(error, code::INSUFFICIENT_PRIVILEGE)
 }
 
 /// Whether the statement named a function that is not there.
 pub(crate) fn is_missing(error: &sqlx::Error) -> bool {
-    code_of(error).is_some_and(|code| code == code::UNDEFINED_FUNCTION)
+    has_code(error, code::UNDEFINED_FUNCTION)
 }
 
-pub(crate) fn code_of(error: &sqlx::Error) -> Option<String> {
+fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    code_of(error).is_some_and(|found| found == code)
+}
+
+fn code_of(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
 }

@@ -18,8 +18,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgQueryResult, PgRow};
 use sqlx::{Either, Execute, Executor, Postgres};
 
-/// One that nobody used for this long goes back to the pool, which asks it.
-const QUIET: Duration = Duration::from_secs(30);
+/// One that nobody used for this long is to be asked whether it is still there, by the pool.
+pub(crate) const QUIET: Duration = Duration::from_secs(30);
 
 /// And so does any after this long, for the pool closes those that are old.
 const TENURE: Duration = Duration::from_mins(1);

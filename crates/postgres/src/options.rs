@@ -16,10 +16,8 @@ use crate::connections::Connections;
 use crate::error::while_doing;
 use crate::facts::Facts;
 use crate::install::Install;
+use crate::kept::QUIET;
 use crate::{Postgres, install};
-
-/// A connection that nobody used for this long is asked whether it is still there.
-const QUIET: Duration = Duration::from_secs(30);
 
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
