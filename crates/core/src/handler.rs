@@ -79,7 +79,7 @@ pub struct Received<M> {
 
 #[derive(Debug)]
 struct Origin {
-    recorded: Recorded,
+    recorded: Arc<Recorded>,
     metadata: Metadata,
     scope: Uuid,
     /// The writes that followed the message and are settled: the stream and the name of the step.
@@ -93,7 +93,12 @@ impl<M> Received<M> {
     /// # Errors
     ///
     /// When the metadata does not read.
-    pub fn new(message: M, recorded: Recorded, receiver: &str) -> Result<Self, DecodeError> {
+    pub fn new(
+        message: M,
+        recorded: impl Into<Arc<Recorded>>,
+        receiver: &str,
+    ) -> Result<Self, DecodeError> {
+        let recorded = recorded.into();
         let metadata = recorded.metadata()?;
         let scope = Uuid::new_v5(&recorded.id, receiver.as_bytes());
         let followed = Mutex::default();

@@ -7,6 +7,8 @@
 
 mod browse;
 mod pages;
+mod parking;
+mod position_stream;
 mod progress;
 mod read;
 mod write;
@@ -22,7 +24,9 @@ use crate::handler::Context;
 
 pub use browse::{BrowseStore, CategorySummary, StreamSummary};
 pub use pages::{category_messages, stream_messages};
-pub use progress::{Place, ProgressStore, ProgressStream, SubscriberId, Unit};
+pub use parking::{Note, ParkedMessage, ParkedQueue, ParkingStream};
+pub use position_stream::{Began, Progress, ProgressStream, Standing};
+pub use progress::{Place, ProgressStore, SubscriberId, Unit};
 pub use read::{BatchSize, CategoryQuery, ConsumerGroup, ReadStore};
 pub use write::{WriteStore, Written, check_batch};
 
