@@ -13,11 +13,12 @@ use evenfold_core::message::{Converters, Recorded};
 use evenfold_core::store::{
     BatchSize, CategoryQuery, ConsumerGroup, Place, ProgressStream, SubscriberId, Unit,
 };
-use evenfold_core::subscriber::{ErrorPolicy, Options};
+use evenfold_core::subscriber::{ErrorPolicy, Options, Then};
 
 use super::dispatch::{Bound, Dispatch};
-use super::driver::{Duties, Poller, Source};
+use super::driver::Poller;
 use super::report::{Failure, Polled};
+use super::work::{Source, Work};
 use crate::host::Host;
 use crate::{Category, EntityId, Error, GlobalPosition, Position, Store, StreamName};
 
@@ -31,7 +32,10 @@ use crate::{Category, EntityId, Error, GlobalPosition, Position, Store, StreamNa
 /// | [`error_delay`](Self::error_delay) | 5 s |
 /// | [`batch_size`](Self::batch_size) | 1,000 messages |
 /// | [`progress_interval`](Self::progress_interval), [`progress_time`](Self::progress_time) | 100 messages, 10 s |
-/// | [`errors`](Self::errors) | three retries with backoff, then stop |
+/// | [`concurrency`](Self::concurrency) | 1, in the order of the category |
+/// | [`transactional`](Self::transactional) | progress is recorded by itself |
+/// | [`errors`](Self::errors), [`errors_when`](Self::errors_when) | three retries with backoff, then stop |
+/// | [`park_after_crashes`](Self::park_after_crashes), [`parked_limit`](Self::parked_limit) | 3 where the policy parks, 1,000 |
 /// | [`on_error`](Self::on_error), [`on_rejection`](Self::on_rejection) | a `tracing` event, always |
 /// | [`start_at`](Self::start_at) | the first message |
 /// | [`correlated_with`](Self::correlated_with), [`group`](Self::group) | everything |
@@ -45,6 +49,8 @@ pub struct Subscriber {
     stream: Option<Result<StreamName, Error>>,
     batch_size: u32,
     options: Options,
+    errors: ErrorPolicy,
+    policies: Vec<Policy>,
     start: Option<Start>,
     correlation: Option<Result<Category, Error>>,
     group: Option<(i64, i64)>,
@@ -55,6 +61,10 @@ pub struct Subscriber {
 }
 
 pub(super) type Report = Arc<dyn Fn(&Failure<'_>) + Send + Sync>;
+pub(super) type Policy = Arc<dyn Fn(&Failure<'_>) -> Option<ErrorPolicy> + Send + Sync>;
+
+/// After how many crashes in the middle of a message a subscriber that parks does so.
+const CRASHES: u32 = 3;
 
 /// Where a subscriber begins that has no progress yet: a global position of a category, or a
 /// position of a stream.
@@ -87,6 +97,8 @@ impl Subscriber {
             stream: None,
             batch_size: BatchSize::DEFAULT.get(),
             options: Options::default(),
+            errors: ErrorPolicy::default(),
+            policies: Vec::new(),
             start: None,
             correlation: None,
             group: None,
@@ -155,8 +167,56 @@ impl Subscriber {
     }
 
     /// What it does with a message that fails; three retries with backoff, then it stops.
+    ///
+    /// With [`ErrorPolicy::park`] the message is set aside, with its reason, and what comes after it in
+    /// its stream waits behind it, while other streams go on; and so is a message in the middle of
+    /// which the process ended [three times](Self::park_after_crashes).
     pub fn errors(mut self, policy: ErrorPolicy) -> Self {
-        self.options.errors = policy;
+        self.errors = policy;
+        self
+    }
+
+    /// What it does with a message that fails in a way of its own: the first policy that says
+    /// something of a failure wins over that of [`errors`](Self::errors).
+    pub fn errors_when<F>(mut self, policy: F) -> Self
+    where
+        F: Fn(&Failure<'_>) -> Option<ErrorPolicy> + Send + Sync + 'static,
+    {
+        self.policies.push(Arc::new(policy));
+        self
+    }
+
+    /// After how many crashes of the process in the middle of one message that message is parked; 3
+    /// where the policy parks, else crashes are not counted.
+    ///
+    /// To count them, a record is made of what is read ahead before it is begun, and after a crash of
+    /// each message by itself until those are done with.
+    pub fn park_after_crashes(mut self, crashes: u32) -> Self {
+        self.options.crashes = Some(crashes);
+        self
+    }
+
+    /// How many messages of one stream are parked at most, 1,000; the next one waits, and so does all
+    /// that comes after it in its order.
+    pub fn parked_limit(mut self, messages: u32) -> Self {
+        self.options.parked_limit = messages;
+        self
+    }
+
+    /// How many messages are handled at a time; 1, in the order of the category.
+    ///
+    /// With more, messages of different streams are handled side by side, and those of one stream in
+    /// their order.
+    pub fn concurrency(mut self, messages: u32) -> Self {
+        self.options.concurrency = messages;
+        self
+    }
+
+    /// Commits the progress with the effects of each message, in one transaction of the store that the
+    /// handlers get by their [`Context`](crate::handler::Context): what they do in it happens exactly
+    /// once. The store must be one that hands out transactions.
+    pub fn transactional(mut self) -> Self {
+        self.options.transactional = true;
         self
     }
 
@@ -236,20 +296,30 @@ impl Subscriber {
         let id = SubscriberId::new(self.id.as_str())?;
         self.check_handlers(&id)?;
         let (source, progress) = self.source(&id)?;
+        let crashes = (self.errors.then() == Then::Park).then_some(CRASHES);
         let options = Options {
             batch_size: BatchSize::new(self.batch_size.into())?,
             start: self.start_place(progress.unit())?,
+            crashes: self.options.crashes.or(crashes),
             ..self.options
         };
         options.check()?;
-        let duties = Duties {
+        let work = Work {
+            store: self.store,
+            id,
+            source,
+            progress,
+            batch_size: options.batch_size,
             handlers: self.handlers,
             converters: self.converters,
             strict: self.strict,
+            transactional: options.transactional,
+            errors: self.errors,
+            policies: self.policies,
             on_error: self.on_error,
             on_rejection: self.on_rejection,
         };
-        Ok(Poller::new(self.store, id, source, progress, options, duties))
+        Ok(Poller::new(work, options))
     }
 
     fn category(&self) -> &'static str {

@@ -7,7 +7,11 @@
 mod builder;
 mod dispatch;
 mod driver;
+mod parking;
+mod records;
 mod report;
+mod told;
+mod work;
 
 pub use builder::{Start, Subscriber};
 pub use driver::Poller;

@@ -17,6 +17,10 @@ pub struct Polled {
     pub passed_over: u64,
     /// Messages that failed and were skipped by the error policy.
     pub skipped: u64,
+    /// Messages that were set aside, those that wait behind another one among them.
+    pub parked: u64,
+    /// Messages that had been set aside and are done with now; they count as handled too.
+    pub replayed: u64,
     /// Whether it read to the end of what there was.
     pub caught_up: bool,
 }
@@ -24,7 +28,7 @@ pub struct Polled {
 impl Polled {
     /// How many messages it is done with.
     pub fn done(&self) -> u64 {
-        self.handled + self.passed_over + self.skipped
+        self.handled + self.passed_over + self.skipped + self.parked
     }
 }
 
@@ -34,6 +38,8 @@ impl std::ops::AddAssign for Polled {
         self.rejected += more.rejected;
         self.passed_over += more.passed_over;
         self.skipped += more.skipped;
+        self.parked += more.parked;
+        self.replayed += more.replayed;
         self.caught_up = more.caught_up;
     }
 }
