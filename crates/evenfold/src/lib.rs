@@ -37,7 +37,9 @@ pub use evenfold_postgres as postgres;
 pub use host::{Host, Stops};
 pub use macros::{Message, Messages, handler, reducer};
 pub use store::{Store, Write};
-pub use subscriber::{ErrorPolicy, Failure, Polled, Poller, StopReason, Stopped, Subscriber};
+pub use subscriber::{
+    ErrorPolicy, Failure, Parked, Parking, Polled, Poller, StopReason, Stopped, Subscriber,
+};
 pub use transact::{Transact, Transacted};
 pub use uuid::Uuid;
 

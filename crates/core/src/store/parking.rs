@@ -259,9 +259,10 @@ impl ParkedQueue {
         Ok(())
     }
 
-    /// Takes in a note that was written now, at this version of the parking stream.
-    pub fn noted(&mut self, note: Note, version: Position, now: OffsetDateTime) {
-        self.take(note, now);
+    /// Takes in a note that was written just now, at this version of the parking stream. The time of
+    /// it is known to who reads it back.
+    pub fn noted(&mut self, note: Note, version: Position) {
+        self.take(note, OffsetDateTime::UNIX_EPOCH);
         self.version = Some(version);
     }
 

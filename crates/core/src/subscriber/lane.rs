@@ -282,8 +282,13 @@ impl Track {
         self.is_mark_wanted
             || self.unrecorded >= when.options.progress_interval && is_moved
             || is_late && (is_moved || when.is_held && !self.is_held)
-            || is_at_rest
-                && (self.unrecorded > 0 && is_moved || self.began.is_some() || self.is_held)
+            || is_at_rest && !self.is_settled()
+    }
+
+    /// Whether what it did is recorded. What was only passed by may wait for its time.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_open = self.unrecorded > 0 && self.done != self.recorded;
+        !is_open && self.began.is_none() && !self.is_held && !self.is_recording()
     }
 
     /// The time at which a record comes to be due by itself.

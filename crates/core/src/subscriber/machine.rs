@@ -340,8 +340,7 @@ impl Machine {
 
     /// Whether it has read and is done with everything there was, and has recorded that.
     pub fn is_caught_up(&self) -> bool {
-        let is_quiet =
-            |track: &Track| track.is_live() && track.ahead() == 0 && !track.is_recording();
+        let is_quiet = |track: &Track| track.is_live() && track.ahead() == 0 && track.is_settled();
         matches!(self.reader, Reader::Idle(_))
             && self.lot.is_known()
             && !self.lot.is_due(|lane| is_ours(&self.lanes, lane))

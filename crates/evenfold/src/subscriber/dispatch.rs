@@ -181,7 +181,8 @@ impl<H: Handler> Dispatch for Bound<H> {
             // The name of a handler is part of the ids of what it writes, so that two handlers of
             // one subscriber that follow the same message do not take each other's.
             let receiver = format!("{subscriber}/{}", H::NAME);
-            let message = Received::new(message, Arc::clone(recorded), &receiver).map_err(hopeless)?;
+            let message =
+                Received::new(message, Arc::clone(recorded), &receiver).map_err(hopeless)?;
             match AssertUnwindSafe(self.0.handle(message, context)).catch_unwind().await {
                 Ok(Ok(())) => Ok(Answer::Handled),
                 Ok(Err(error)) => judge(error, recorded, H::NAME),

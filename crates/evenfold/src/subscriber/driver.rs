@@ -181,7 +181,10 @@ impl Poller {
         {
             match action {
                 Action::Stop(why) => self.stopped = Some(why),
-                action => self.under_way.push(self.begin(action)),
+                action => {
+                    let begun = self.begin(action);
+                    self.under_way.push(begun);
+                }
             }
         }
         let is_quiet = self.under_way.is_empty();

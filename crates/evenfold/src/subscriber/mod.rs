@@ -7,6 +7,7 @@
 mod builder;
 mod dispatch;
 mod driver;
+mod parked;
 mod parking;
 mod records;
 mod report;
@@ -15,5 +16,6 @@ mod work;
 
 pub use builder::{Start, Subscriber};
 pub use driver::Poller;
-pub use evenfold_core::subscriber::ErrorPolicy;
+pub use evenfold_core::subscriber::{ErrorPolicy, Then};
+pub use parked::{Parked, Parking};
 pub use report::{Failure, Polled, StopReason, Stopped};

@@ -49,8 +49,7 @@ pub(super) async fn write_note(
         let expected = ExpectedVersion::from(queue.version());
         match store.messages().write(parking.stream(), &message, expected).await {
             Ok(written) => {
-                let now = of.map_or(time::OffsetDateTime::UNIX_EPOCH, |of| of.time);
-                queue.noted(note, written.last(), now);
+                queue.noted(note, written.last());
                 return Ok(queue);
             }
             // Somebody noted something in between, so it is looked at anew.

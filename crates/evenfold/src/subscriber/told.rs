@@ -68,9 +68,7 @@ impl Poller {
                 }
                 .boxed()
             }
-            Action::Fetch(from, _) => {
-                async move { Told::Page(work.fetch(from).await) }.boxed()
-            }
+            Action::Fetch(from, _) => async move { Told::Page(work.fetch(from).await) }.boxed(),
             Action::Handle(place, progress) => self.begin_handling(place, progress),
             Action::Skip(place) => {
                 self.polled.skipped += 1;
@@ -132,7 +130,11 @@ impl Poller {
             let handled = match sealed {
                 Ok((message, expected)) => {
                     let stream = book.stream.stream();
-                    work.handle(&recorded, Some(Seal { stream, message, expected, of: Some(&work.id) })).await
+                    work.handle(
+                        &recorded,
+                        Some(Seal { stream, message, expected, of: Some(&work.id) }),
+                    )
+                    .await
                 }
                 Err(error) => Err(Fault::of_store(error)),
             };
@@ -153,10 +155,8 @@ impl Poller {
         let held = self.known.faults.iter().min_by_key(|(place, _)| **place).map(|it| it.1);
         let fault = held.filter(|_| record.is_held).or(self.known.fault.as_ref());
         let fault = fault.filter(|_| is_stopped || record.is_held);
-        let standing = fault.map(|fault| Standing {
-            stopped: is_stopped,
-            reason: format!("{fault:#}"),
-        });
+        let standing =
+            fault.map(|fault| Standing { stopped: is_stopped, reason: format!("{fault:#}") });
         let progress = Progress { done: record.done, began: record.began, standing };
         async move {
             let recorded = book.record(&work.store, &work.id, &progress).await;
@@ -407,7 +407,7 @@ async fn try_again(
     };
     let handled = work.handle(recorded, seal).await?;
     if let Some(at) = handled.committed {
-        queue.noted(note, at, recorded.time);
+        queue.noted(note, at);
         return Ok(handled);
     }
     let noted = write_note(&work.store, &parking, Some(recorded), |queue| {
