@@ -12,7 +12,8 @@ use evenfold_core::handler::{BatchIds, Handler, Received};
 use evenfold_core::message::{Encode, Messages, Metadata, NewMessage, Recorded};
 use evenfold_core::reducer::Reducer;
 use evenfold_core::store::{
-    BatchSize, CategoryQuery, MessageStore, WriteStore, Written, category_messages, stream_messages,
+    BatchSize, Categories, CategoryQuery, MessageStore, WriteStore, Written, category_messages,
+    merged_messages, stream_messages,
 };
 use evenfold_core::{Ids, TimeOrderedIds};
 use futures::future::BoxFuture;
@@ -173,6 +174,16 @@ impl Store {
         from: GlobalPosition,
     ) -> BoxStream<'_, Result<Recorded, Error>> {
         category_messages(&*self.messages, query.into(), from, BatchSize::DEFAULT).boxed()
+    }
+
+    /// Reads the messages of several categories, or of all, by global position from one on (that one
+    /// too), in pages of 1,000; up to where it is [decided](evenfold_core::store::MergedStore) what there is.
+    pub fn read_merged(
+        &self,
+        of: Categories,
+        from: GlobalPosition,
+    ) -> BoxStream<'_, Result<Recorded, Error>> {
+        merged_messages(&*self.messages, of, from, BatchSize::DEFAULT).boxed()
     }
 
     /// The entities whose state has a `#[reducer]` block: to be loaded, and to decide with.

@@ -3,6 +3,8 @@
 //! Owns what is run, and what a person reads when that fails. The schema is in `migrations/`; what
 //! is there before is looked at in `schema.rs`.
 
+use std::sync::Arc;
+
 use evenfold_core::Error;
 use futures::FutureExt;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
@@ -60,7 +62,7 @@ pub(crate) async fn open(on: Connections, what: Install) -> Result<Postgres, Err
         ) => install(&on).await?,
         (Err(fault), _) => return Err(refused(fault)),
     };
-    Ok(Postgres { connections: on, schema })
+    Ok(Postgres { connections: on, schema, evidence: Arc::default() })
 }
 
 /// Installs our schema, or brings it up to date, all of a version or nothing of it.

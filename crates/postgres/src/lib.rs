@@ -42,6 +42,8 @@ mod error;
 mod row;
 
 mod browse;
+mod evidence;
+mod merged;
 mod own;
 mod read;
 mod transaction;
@@ -57,12 +59,14 @@ mod schema;
 pub mod testing;
 
 use std::fmt;
+use std::sync::Arc;
 
 use evenfold_core::Error;
 use evenfold_core::store::{Ability, MessageStore, ProgressStore};
 use sqlx::postgres::PgPool;
 
 use connections::{Connections, Way};
+use evidence::Evidence;
 
 pub use facts::{Facts, IdleWriter};
 pub use fault::Fault;
@@ -79,6 +83,8 @@ pub use transaction::Within;
 pub struct Postgres {
     connections: Connections,
     schema: Schema,
+    /// What its readers of several categories know, which a clone shares.
+    evidence: Arc<Evidence>,
 }
 
 impl Postgres {

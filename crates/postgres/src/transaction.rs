@@ -8,7 +8,7 @@ use std::fmt;
 use evenfold_core::error::Conflict;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore, WriteStore, Written, check_batch};
-use evenfold_core::{Error, ExpectedVersion, GlobalPosition, Position, StreamName};
+use evenfold_core::{Category, Error, ExpectedVersion, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::lock::Mutex;
@@ -140,6 +140,17 @@ impl ReadStore for Within<'_> {
         async move {
             let mut transaction = self.transaction.lock().await;
             read::version(self.store.connections.within(&mut transaction), stream).await
+        }
+        .boxed()
+    }
+
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+        async move {
+            let mut transaction = self.transaction.lock().await;
+            read::head(self.store.connections.within(&mut transaction), category).await
         }
         .boxed()
     }

@@ -47,6 +47,7 @@ mod error;
 mod row;
 
 mod browse;
+mod merged;
 mod read;
 mod write;
 

@@ -9,8 +9,8 @@ use evenfold_core::error::Conflict;
 use evenfold_core::handler::Context;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{
-    Ability, BatchSize, BrowseStore, CategoryQuery, CategorySummary, MessageStore, ProgressStore,
-    ReadStore, StreamSummary, WriteStore, Written,
+    Ability, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery, CategorySummary, Merged,
+    MergedStore, MessageStore, ProgressStore, ReadStore, StreamSummary, WriteStore, Written,
 };
 use evenfold_core::{
     Category, Error, ExpectedVersion, GlobalPosition, Memory, Position, StreamName,
@@ -157,8 +157,8 @@ impl Recording {
         FaultsIn { recording: self, category: category.clone() }
     }
 
-    /// Answers the next `times` reads that the store did not answer: of a stream, a category, a
-    /// last message, a version, a listing, a progress.
+    /// Answers the next `times` reads that the store did not answer: of a stream, a category or
+    /// several, a last message, a version, a head, a listing, a backlog, a progress.
     pub fn fail_reads(&self, times: u32) {
         self.shared().failing_reads = times;
     }
@@ -320,6 +320,28 @@ impl ReadStore for Recording {
     ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
         self.read(self.store.stream_version(stream)).boxed()
     }
+
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+        self.read(self.store.category_head(category)).boxed()
+    }
+}
+
+impl MergedStore for Recording {
+    fn read_merged<'a>(
+        &'a self,
+        of: &'a Categories,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Merged, Error>> {
+        self.read(self.store.read_merged(of, from, limit)).boxed()
+    }
+
+    fn check_merged(&self) -> BoxFuture<'_, Result<(), Error>> {
+        self.read(self.store.check_merged()).boxed()
+    }
 }
 
 impl BrowseStore for Recording {
@@ -342,6 +364,14 @@ impl BrowseStore for Recording {
 
     fn message(&self, id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, Error>> {
         self.read(self.store.message(id)).boxed()
+    }
+
+    fn backlog<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        after: Option<GlobalPosition>,
+    ) -> BoxFuture<'a, Result<Backlog, Error>> {
+        self.read(self.store.backlog(query, after)).boxed()
     }
 }
 

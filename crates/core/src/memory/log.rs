@@ -12,7 +12,8 @@ use uuid::Uuid;
 use crate::error::{Conflict, Error};
 use crate::message::{NewMessage, Recorded};
 use crate::store::{
-    BatchSize, CategoryQuery, CategorySummary, StreamSummary, Written, check_batch,
+    Backlog, BatchSize, Categories, CategoryQuery, CategorySummary, Merged, StreamSummary, Written,
+    check_batch,
 };
 use crate::{Category, ExpectedVersion, GlobalPosition, Position, StreamName};
 
@@ -130,14 +131,53 @@ impl Log {
         from: GlobalPosition,
         limit: BatchSize,
     ) -> Vec<Recorded> {
-        let Some(places) = self.categories.get(query.category()) else { return Vec::new() };
+        self.category_from(query, from).take(limit.as_len()).cloned().collect()
+    }
+
+    fn category_from<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        from: GlobalPosition,
+    ) -> impl Iterator<Item = &'a Recorded> {
+        let places = self.category(query.category());
         let first = places.partition_point(|place| global_position(*place) < from);
-        let rest = places.get(first..).unwrap_or(&[]);
-        self.at(rest)
-            .filter(|message| is_wanted(query, message))
-            .take(limit.as_len())
-            .cloned()
-            .collect()
+        self.at(places.get(first..).unwrap_or(&[])).filter(|message| is_wanted(query, message))
+    }
+
+    fn category(&self, category: &Category) -> &[usize] {
+        self.categories.get(category).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn category_head(&self, category: &Category) -> Option<GlobalPosition> {
+        self.category(category).last().copied().map(global_position)
+    }
+
+    /// There is one writer at a time, so whatever is below the last message is there.
+    pub(super) fn merged_page(
+        &self,
+        of: &Categories,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> Merged {
+        // Global positions are gapless from 1 here, so one is a place in the log.
+        let from = from.max(GlobalPosition::START.next());
+        let first = usize::try_from(from.get() - 1).unwrap_or(usize::MAX);
+        let rest = self.messages.get(first..).unwrap_or(&[]);
+        let wanted = rest.iter().filter(|message| of.holds(&message.stream_name.category()));
+        let messages: Vec<_> = wanted.take(limit.as_len()).cloned().collect();
+        let is_full = messages.len() == limit.as_len();
+        let end = messages.last().filter(|_| is_full).or(rest.last());
+        let scanned = end.map_or(from.previous(), |message| message.global_position);
+        Merged { messages, scanned, held: None }
+    }
+
+    pub(super) fn backlog(&self, query: &CategoryQuery, after: Option<GlobalPosition>) -> Backlog {
+        let from = after.map_or(GlobalPosition::START, GlobalPosition::next);
+        let before = self.category_from(query, from);
+        let (messages, oldest) = before.fold((0, None), |(count, oldest), message| {
+            (count + 1, oldest.min(Some(message.time)).or(Some(message.time)))
+        });
+        Backlog { messages, oldest, head: self.category_head(query.category()) }
     }
 
     pub(super) fn categories(

@@ -15,8 +15,8 @@ use self::log::Log;
 use crate::error::Error;
 use crate::message::{NewMessage, Recorded};
 use crate::store::{
-    Ability, BatchSize, BrowseStore, CategoryQuery, CategorySummary, MessageStore, ProgressStore,
-    ReadStore, StreamSummary, WriteStore, Written,
+    Ability, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery, CategorySummary, Merged,
+    MergedStore, MessageStore, ProgressStore, ReadStore, StreamSummary, WriteStore, Written,
 };
 use crate::{Category, Clock, ExpectedVersion, GlobalPosition, Position, StreamName, SystemClock};
 
@@ -131,6 +131,24 @@ impl ReadStore for Memory {
     ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
         done(self.read(|log| log.version(stream)))
     }
+
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+        done(self.read(|log| log.category_head(category)))
+    }
+}
+
+impl MergedStore for Memory {
+    fn read_merged<'a>(
+        &'a self,
+        of: &'a Categories,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Merged, Error>> {
+        done(self.read(|log| log.merged_page(of, from, limit)))
+    }
 }
 
 impl BrowseStore for Memory {
@@ -153,6 +171,14 @@ impl BrowseStore for Memory {
 
     fn message(&self, id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, Error>> {
         done(self.read(|log| log.by_id(id).cloned()))
+    }
+
+    fn backlog<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        after: Option<GlobalPosition>,
+    ) -> BoxFuture<'a, Result<Backlog, Error>> {
+        done(self.read(|log| log.backlog(query, after)))
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a store of messages can do, by topic, and the laws it keeps.
 //!
 //! Owns the contract between evenfold and a backend: [`WriteStore`], [`ReadStore`],
-//! [`BrowseStore`] and [`ProgressStore`], joined in [`MessageStore`], which an application holds as
+//! [`MergedStore`], [`BrowseStore`] and [`ProgressStore`], joined in [`MessageStore`], which an application holds as
 //! `dyn`. A backend is written against these docs and proven by the conformance suite of
 //! evenfold-testkit, which has a test for every law named here.
 
 mod browse;
+mod merged;
 mod pages;
 mod parking;
 mod position_stream;
@@ -22,8 +23,9 @@ use futures::future::{BoxFuture, ready};
 use crate::error::Error;
 use crate::handler::Context;
 
-pub use browse::{BrowseStore, CategorySummary, StreamSummary};
-pub use pages::{category_messages, stream_messages};
+pub use browse::{Backlog, BrowseStore, CategorySummary, StreamSummary};
+pub use merged::{Categories, Held, Merged, MergedStore};
+pub use pages::{category_messages, merged_messages, stream_messages};
 pub use parking::{Note, ParkedMessage, ParkedQueue, ParkingStream};
 pub use position_stream::{Began, Progress, ProgressStream, Standing};
 pub use progress::{Place, ProgressStore, SubscriberId, Unit};
@@ -40,11 +42,11 @@ pub use write::{WriteStore, Written, check_batch};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message store",
     label = "not a message store",
-    note = "a store implements `WriteStore`, `ReadStore`, `BrowseStore`, `ProgressStore` and \
-            `MessageStore`"
+    note = "a store implements `WriteStore`, `ReadStore`, `MergedStore`, `BrowseStore`, \
+            `ProgressStore` and `MessageStore`"
 )]
 pub trait MessageStore:
-    WriteStore + ReadStore + BrowseStore + ProgressStore + Debug + 'static
+    WriteStore + ReadStore + MergedStore + BrowseStore + ProgressStore + Debug + 'static
 {
     /// The name of the backend in logs and reports, as in `sqlite`.
     fn name(&self) -> &'static str;

@@ -144,6 +144,21 @@ macro_rules! __laws {
             a_category_holds_the_stream_named_by_it_alone;
             the_pages_of_a_category_hold_it_whole;
         }
+        merged {
+            a_page_of_several_categories_rises_and_holds_no_other;
+            a_page_of_all_categories_leaves_bookkeeping_out;
+            a_merged_page_begins_at_the_position_asked_for;
+            a_merged_page_ends_at_its_limit;
+            a_merged_page_past_the_end_decides_nothing;
+            the_pages_of_several_categories_hold_them_whole;
+            a_merged_cursor_goes_on_where_no_message_matches;
+            a_reader_of_several_categories_misses_nothing_while_others_write;
+        }
+        backlog {
+            the_head_of_a_category_is_where_its_last_message_stands;
+            a_backlog_counts_what_is_behind_a_place;
+            a_backlog_counts_what_the_query_holds;
+        }
         category_filter {
             a_correlation_holds_the_messages_that_name_its_category;
             a_correlation_is_matched_whole;

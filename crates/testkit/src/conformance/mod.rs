@@ -8,6 +8,7 @@ mod report;
 mod subject;
 
 mod abilities;
+mod backlog;
 mod browse;
 mod category_filter;
 mod concurrency;
@@ -15,6 +16,7 @@ mod consumer_group;
 mod content;
 mod expected_version;
 mod idempotent_id;
+mod merged;
 mod progress;
 mod read_category;
 mod read_stream;

@@ -1,8 +1,9 @@
 //! The suite can fail: each of these stores breaks one promise, and a law that says so is named.
 //!
-//! The faults are in `store.rs` and `reads.rs`. Every law must be named here, or else be one that no store can
-//! break.
+//! The faults are in `store.rs`, `reads.rs` and `merged.rs`. Every law must be named here, or else be
+//! one that no store can break.
 
+mod merged;
 mod reads;
 mod store;
 
@@ -273,6 +274,30 @@ each_breaks! {
         progress_is_recorded_as_eventide_records_it;
     knows_whole_batches_alone: KnowsWholeBatchesAlone breaks
         two_writes_written_again_as_one_batch_are_a_repetition;
+    merges_from_behind: MergesFromBehind breaks
+        a_page_of_several_categories_rises_and_holds_no_other,
+        a_merged_page_begins_at_the_position_asked_for,
+        a_reader_of_several_categories_misses_nothing_while_others_write;
+    merges_one_too_many: MergesOneTooMany breaks
+        a_merged_page_ends_at_its_limit;
+    merges_by_category: MergesByCategory breaks
+        a_page_of_several_categories_rises_and_holds_no_other;
+    merges_bookkeeping: MergesBookkeeping breaks
+        a_page_of_all_categories_leaves_bookkeeping_out;
+    scans_past_what_it_read: ScansPastWhatItRead breaks
+        a_merged_page_ends_at_its_limit,
+        the_pages_of_several_categories_hold_them_whole,
+        a_reader_of_several_categories_misses_nothing_while_others_write;
+    stays_where_nothing_matches: StaysWhereNothingMatches breaks
+        a_merged_cursor_goes_on_where_no_message_matches;
+    decides_what_does_not_stand_yet: DecidesWhatDoesNotStandYet breaks
+        a_merged_page_past_the_end_decides_nothing;
+    takes_the_head_of_the_store: TakesTheHeadOfTheStore breaks
+        the_head_of_a_category_is_where_its_last_message_stands;
+    counts_the_last_one_handled: CountsTheLastOneHandled breaks
+        a_backlog_counts_what_is_behind_a_place;
+    counts_without_the_filter: CountsWithoutTheFilter breaks
+        a_backlog_counts_what_the_query_holds;
     declares_an_ability_twice: DeclaresAnAbilityTwice breaks
         a_store_names_itself_and_each_ability_once;
     claims_to_be_durable: ClaimsToBeDurable breaks
