@@ -82,6 +82,7 @@ struct Origin {
     recorded: Arc<Recorded>,
     metadata: Metadata,
     scope: Uuid,
+    is_replay: bool,
     /// The writes that followed the message and are settled: the stream and the name of the step.
     followed: Mutex<HashSet<(StreamName, String)>>,
 }
@@ -102,7 +103,29 @@ impl<M> Received<M> {
         let metadata = recorded.metadata()?;
         let scope = Uuid::new_v5(&recorded.id, receiver.as_bytes());
         let followed = Mutex::default();
-        Ok(Self { message, origin: Arc::new(Origin { recorded, metadata, scope, followed }) })
+        let origin = Origin { recorded, metadata, scope, is_replay: false, followed };
+        Ok(Self { message, origin: Arc::new(origin) })
+    }
+
+    /// The same message, which was handled before and comes again to rebuild what was made of it.
+    #[must_use]
+    pub fn replayed(self) -> Self {
+        let Origin { recorded, metadata, scope, .. } = &*self.origin;
+        let origin = Origin {
+            recorded: Arc::clone(recorded),
+            metadata: metadata.clone(),
+            scope: *scope,
+            is_replay: true,
+            followed: Mutex::default(),
+        };
+        Self { message: self.message, origin: Arc::new(origin) }
+    }
+
+    /// Whether the message was handled before and comes again to rebuild what was made of it: after a
+    /// reset, or because a new version of the subscriber catches up with the one before. Effects that
+    /// are seen outside, such as a mail, are to be left out then.
+    pub fn is_replay(&self) -> bool {
+        self.origin.is_replay
     }
 
     /// The same origin with what `f` makes of the message.

@@ -7,6 +7,7 @@
 //! | `subscriber stopped` | info, or error when something failed | `subscriber`, `error` |
 //! | `message rejected` | info | `subscriber`, `message_type`, `stream`, `position`, `global_position`, `reason` |
 //! | `message skipped` | error | `subscriber`, `message_type`, `stream`, `position`, `global_position`, `error` |
+//! | `version took over` | info | `subscriber`, `version` |
 //! | `message parked` | error, or info behind another one | as `message skipped` |
 //! | `attempt failed` | warn | `subscriber`, `attempt`, `error`, and the message's fields when there is one |
 //! | `reply lost` | warn | `stream`, `error` |
@@ -67,6 +68,10 @@ pub(crate) fn parked(subscriber: &SubscriberId, message: &Recorded, error: Optio
     } else {
         info!(%subscriber, message_type, %stream, position, global_position, "message parked");
     }
+}
+
+pub(crate) fn taken_over(subscriber: &SubscriberId, version: u32) {
+    info!(%subscriber, version, "version took over");
 }
 
 pub(crate) fn failed(failure: &Failure<'_>) {

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::SubscriberId;
+use super::position_stream::MERGED;
 use crate::error::{DecodeError, Error};
 use crate::message::{Metadata, NewMessage, Recorded};
 use crate::{Category, GlobalPosition, Position, StreamName};
@@ -49,6 +50,18 @@ impl ParkingStream {
         Self { stream, source: source.clone() }
     }
 
+    /// Where a subscriber of several categories parks the messages of this stream: in one category for
+    /// all of them.
+    pub fn of_merged(subscriber: &SubscriberId, source: &StreamName) -> Self {
+        let stream = StreamName::stored(format!("{MERGED}:{PARKED}-{subscriber}+{source}"));
+        Self { stream, source: source.clone() }
+    }
+
+    /// Where subscribers of several categories park the messages of all of them.
+    pub fn merged_category() -> Category {
+        Category::stored(MERGED).typed(PARKED)
+    }
+
     /// Where the messages of a category are parked, by all its subscribers.
     pub fn category(source: &Category) -> Category {
         source.typed(PARKED)
@@ -63,6 +76,10 @@ impl ParkingStream {
             .and_then(|rest| rest.strip_suffix(['+', ':']))
             .filter(|source| !source.is_empty())?;
         let behind = parking.as_str().get(category.len() + 1..)?;
+        if source == MERGED {
+            let source = behind.strip_prefix(subscriber.as_str())?.strip_prefix('+')?;
+            return Some(StreamName::stored(source));
+        }
         match behind.strip_prefix(subscriber.as_str())? {
             "" => Some(StreamName::stored(source)),
             rest => Some(StreamName::stored(format!("{source}-{}", rest.strip_prefix('+')?))),

@@ -8,13 +8,16 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{ConsumerGroup, Place, SubscriberId, Unit};
+use super::{Categories, ConsumerGroup, Place, SubscriberId, Unit};
 use crate::error::{Error, Invalid};
 use crate::message::{Metadata, NewMessage, Recorded};
 use crate::{Category, EntityId, StreamName};
 
 /// The type of a progress record, as Eventide's clients write it.
 const RECORDED: &str = "Recorded";
+
+/// The category of the books of subscribers that read several categories by one cursor.
+pub(super) const MERGED: &str = "evenfold";
 
 /// The type of a record before the first message is done with, where no number can say that.
 const BEGAN: &str = "Began";
@@ -63,11 +66,34 @@ impl ProgressStream {
         Self { stream, unit: Unit::GlobalPosition }
     }
 
+    /// Of a subscriber of several categories, or of all, by one cursor.
+    pub fn of_merged(categories: &Categories, subscriber: &SubscriberId) -> Self {
+        let id = match categories.named() {
+            Some(named) => {
+                let named: Vec<_> = named.iter().map(Category::as_str).collect();
+                format!("{subscriber}+{}", named.join(","))
+            }
+            None => subscriber.to_string(),
+        };
+        let stream = Category::stored(MERGED).typed("position").stream(&EntityId::stored(&id));
+        Self { stream, unit: Unit::GlobalPosition }
+    }
+
     /// The same for a subscriber that reads only what is correlated with a category: what another
     /// filter let through says nothing of this one.
     #[must_use]
     pub fn correlated_with(self, category: &Category) -> Self {
         let stream = StreamName::stored(format!("{}+correlation:{category}", self.stream));
+        Self { stream, ..self }
+    }
+
+    /// The same for a version of the subscriber beyond the first.
+    #[must_use]
+    pub fn version(self, version: u32) -> Self {
+        if version <= 1 {
+            return self;
+        }
+        let stream = StreamName::stored(format!("{}+v{version}", self.stream));
         Self { stream, ..self }
     }
 
@@ -141,7 +167,8 @@ impl ProgressStream {
             Err(_) => Ok(Notes::default()),
         };
         let notes = notes.map_err(|error| fault(format!("its local properties: {error}")))?;
-        Ok(Progress { done, began: notes.began(), standing: notes.standing() })
+        let (replay, successor) = (notes.replay, notes.successor);
+        Ok(Progress { done, began: notes.began(), replay, successor, standing: notes.standing() })
     }
 
     fn place_in(&self, recorded: &Recorded) -> Result<Place, Error> {
@@ -168,6 +195,11 @@ pub struct Progress {
     pub began: Option<Began>,
     /// Why it stands still, if it does.
     pub standing: Option<Standing>,
+    /// What is at or before this place was handled before, by this subscriber or an earlier version of
+    /// it, and is handled anew to rebuild what was made of it.
+    pub replay: Option<Place>,
+    /// The version of the subscriber that has taken over, if one has: this one is at its end.
+    pub successor: Option<u32>,
 }
 
 /// What a subscriber has begun beyond what it is done with.
@@ -202,6 +234,10 @@ struct Notes {
     stopped: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<Place>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successor: Option<u32>,
 }
 
 impl Notes {
@@ -235,6 +271,7 @@ impl Progress {
             Some(Began::Alone(place, crashes)) => (Some(place), Some(crashes)),
             None => (None, None),
         };
+        (notes.replay, notes.successor) = (self.replay, self.successor);
         match &self.standing {
             Some(Standing { stopped: true, reason }) => notes.stopped = Some(reason.clone()),
             Some(Standing { reason, .. }) => notes.held = Some(reason.clone()),

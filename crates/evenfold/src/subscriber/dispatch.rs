@@ -26,6 +26,7 @@ pub(super) trait Dispatch: Send + Sync {
         &'a self,
         recorded: &'a Arc<Recorded>,
         subscriber: &'a str,
+        is_replay: bool,
         context: &'a mut Context,
     ) -> BoxFuture<'a, Result<Answer, Fault>>;
 }
@@ -88,12 +89,13 @@ impl Work {
         &self,
         recorded: &Arc<Recorded>,
         seal: Option<Seal<'_>>,
+        is_replay: bool,
     ) -> Result<Handled, Fault> {
         let Some(seal) = seal else {
-            return self.dispatch(recorded, &mut Context::empty()).await;
+            return self.dispatch(recorded, is_replay, &mut Context::empty()).await;
         };
         let mut context = self.store.messages().context().await.map_err(Fault::of_store)?;
-        match self.dispatch(recorded, &mut context).await {
+        match self.dispatch(recorded, is_replay, &mut context).await {
             Ok(handled) if handled.is_wanted => self.commit(context, handled, seal).await,
             other => {
                 context.rollback().await;
@@ -134,13 +136,19 @@ impl Work {
     async fn dispatch(
         &self,
         recorded: &Arc<Recorded>,
+        is_replay: bool,
         context: &mut Context,
     ) -> Result<Handled, Fault> {
         let converted = self.converters.convert(recorded).map_err(Fault::Hopeless)?.map(Arc::new);
         let recorded = converted.as_ref().unwrap_or(recorded);
         let mut handled = Handled { is_wanted: false, rejected: Vec::new(), committed: None };
-        for handler in &self.handlers {
-            match handler.dispatch(recorded, self.id.as_str(), context).await? {
+        let category = recorded.stream_name.category_str();
+        for handler in &*self.handlers {
+            // A type of the same name in another category is another message.
+            if self.is_of_many() && handler.category() != category {
+                continue;
+            }
+            match handler.dispatch(recorded, self.id.as_str(), is_replay, context).await? {
                 Answer::Unwanted => continue,
                 Answer::Handled => {}
                 Answer::Rejected(error) => handled.rejected.push(error),
@@ -171,6 +179,7 @@ impl<H: Handler> Dispatch for Bound<H> {
         &'a self,
         recorded: &'a Arc<Recorded>,
         subscriber: &'a str,
+        is_replay: bool,
         context: &'a mut Context,
     ) -> BoxFuture<'a, Result<Answer, Fault>> {
         async move {
@@ -183,6 +192,7 @@ impl<H: Handler> Dispatch for Bound<H> {
             let receiver = format!("{subscriber}/{}", H::NAME);
             let message =
                 Received::new(message, Arc::clone(recorded), &receiver).map_err(hopeless)?;
+            let message = if is_replay { message.replayed() } else { message };
             match AssertUnwindSafe(self.0.handle(message, context)).catch_unwind().await {
                 Ok(Ok(())) => Ok(Answer::Handled),
                 Ok(Err(error)) => judge(error, recorded, H::NAME),

@@ -9,8 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenfold_core::store::ProgressStream;
-use evenfold_core::subscriber::{Action, Machine, Options, Sharing, Stop};
+use evenfold_core::subscriber::{Action, Machine, Options, Stop};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -20,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::dispatch::panic_text;
 use super::report::{Polled, StopReason, Stopped};
 use super::told::{Known, Told};
-use super::work::Work;
+use super::work::{Share, Work};
 use crate::telemetry;
-use crate::{Error, Store};
+use crate::{Error, Store, StreamName};
 
 /// A subscriber that is driven by hand, a page at a time.
 ///
@@ -36,6 +35,8 @@ pub struct Poller {
     /// What it did in all calls.
     total: Polled,
     stopped: Option<Stop>,
+    /// It has tried to take over since it has caught up.
+    has_tried: bool,
     stop: CancellationToken,
     since: Instant,
 }
@@ -53,7 +54,7 @@ enum Until {
 
 impl Poller {
     pub(super) fn new(work: Work, options: Options) -> Self {
-        let machine = Machine::new(options, work.unit(), Sharing::Alone);
+        let machine = Machine::new(options, work.unit(), work.sharing());
         Self {
             work: Arc::new(work),
             machine,
@@ -62,6 +63,7 @@ impl Poller {
             polled: Polled::default(),
             total: Polled::default(),
             stopped: None,
+            has_tried: false,
             stop: CancellationToken::new(),
             since: Instant::now(),
         }
@@ -104,14 +106,25 @@ impl Poller {
         telemetry::started(self, self.work.store.messages().name());
         match self.go(Until::Stopped).await {
             Ok(_) => StopReason::Requested,
-            Err(error) => StopReason::Failed(error),
+            Err(error) => self.reason(error).await,
         }
     }
 
-    /// Runs until there is nothing more to read, the token is cancelled or something stops it.
-    pub(crate) async fn catch_up(&mut self, stop: &CancellationToken) -> Result<Polled, Error> {
+    /// Runs until there is nothing more to read, the token is cancelled or something stops it; what it
+    /// did in this go, and why it ended.
+    pub(crate) async fn catch_up(&mut self, stop: &CancellationToken) -> (u64, StopReason) {
         self.stop = stop.clone();
-        self.go(Until::Idle).await
+        match self.go(Until::Idle).await {
+            Ok(polled) if polled.caught_up => (polled.done() + polled.replayed, StopReason::CaughtUp),
+            Ok(polled) => (polled.done(), StopReason::Requested),
+            Err(error) => (0, self.reason(error).await),
+        }
+    }
+
+    /// A version that has taken over is no failure of this one.
+    async fn reason(&self, error: Error) -> StopReason {
+        let successor = if error.is_superseded() { self.work.successor().await } else { None };
+        successor.map_or(StopReason::Failed(error), StopReason::Replaced)
     }
 
     pub(crate) fn stopped(self, reason: StopReason) -> Stopped {
@@ -127,19 +140,22 @@ impl Poller {
     }
 
     pub(crate) fn shares_progress_with(&self, other: &Self) -> bool {
-        self.work.progress == other.work.progress && self.store().is_same_as(other.store())
+        self.progress() == other.progress() && self.store().is_same_as(other.store())
     }
 
     fn store(&self) -> &Store {
         &self.work.store
     }
 
-    /// Where it keeps its progress.
-    pub(crate) fn progress(&self) -> &ProgressStream {
-        &self.work.progress
+    /// Where it keeps its progress, or what its group is named by.
+    pub(crate) fn progress(&self) -> &StreamName {
+        match &self.work.share {
+            Share::Whole { progress, .. } => progress.stream(),
+            Share::Leased(tenancy) => tenancy.group.name(),
+        }
     }
 
-    pub(crate) fn reads(&self) -> &str {
+    pub(crate) fn reads(&self) -> String {
         self.work.reads()
     }
 
@@ -187,11 +203,17 @@ impl Poller {
                 }
             }
         }
+        let is_caught_up = self.machine.is_caught_up();
+        self.has_tried &= is_caught_up;
+        if self.known.is_waiting && is_caught_up && !self.has_tried {
+            self.has_tried = true;
+            self.under_way.push(self.take_over());
+        }
         let is_quiet = self.under_way.is_empty();
         self.stopped.is_some()
             || match until {
                 Until::Page => is_quiet,
-                Until::Idle => is_quiet && self.machine.is_caught_up(),
+                Until::Idle => is_quiet && is_caught_up,
                 Until::Stopped => false,
             }
     }
@@ -211,6 +233,11 @@ impl Poller {
         if let Some(told) = told {
             self.take(told);
         }
+    }
+
+    fn take_over(&self) -> BoxFuture<'static, Told> {
+        let (work, ours) = (Arc::clone(&self.work), self.machine.done(0));
+        async move { Told::TakenOver(work.take_over(ours).await) }.boxed()
     }
 
     fn take(&mut self, told: Told) {

@@ -79,11 +79,12 @@ impl Work {
     }
 
     async fn read_on(&self, notes: &mut Notes) -> Result<News, Error> {
-        let source = match &self.source {
-            Source::Category(query) => query.category().clone(),
-            Source::Stream(stream) => stream.category(),
+        let category = match &self.source {
+            Source::Category(query) => ParkingStream::category(query.category()),
+            Source::Stream(stream) => ParkingStream::category(&stream.category()),
+            Source::Merged(_) => ParkingStream::merged_category(),
         };
-        let query = CategoryQuery::new(ParkingStream::category(&source));
+        let query = CategoryQuery::new(category);
         let mut touched = Vec::new();
         loop {
             let from = notes.next.unwrap_or(GlobalPosition::START);
@@ -125,7 +126,7 @@ impl Work {
         cause: Cause,
         fault: Option<Error>,
     ) -> Result<ParkedQueue, Error> {
-        let parking = ParkingStream::of(&self.id, &recorded.stream_name);
+        let parking = self.parking(&recorded.stream_name);
         let (reason, attempts) = match cause {
             Cause::Failed(attempts) => {
                 let reason = fault.map_or_else(|| "it failed".to_owned(), |it| format!("{it:#}"));
@@ -154,7 +155,7 @@ impl Work {
         attempts: u32,
         fault: Option<Error>,
     ) -> Result<ParkedQueue, Error> {
-        let parking = ParkingStream::of(&self.id, stream);
+        let parking = self.parking(stream);
         let reason = fault.map_or_else(|| "it failed".to_owned(), |it| format!("{it:#}"));
         write_note(&self.store, &parking, None, |queue| {
             queue.at(position).is_some().then(|| Note::ReplayFailed {
@@ -173,7 +174,7 @@ impl Work {
         stream: &StreamName,
         position: Position,
     ) -> Result<(ParkedQueue, Option<Found>), Error> {
-        let queue = queue_of(&self.store, &ParkingStream::of(&self.id, stream)).await?;
+        let queue = queue_of(&self.store, &self.parking(stream)).await?;
         let Some(due) = queue.due().filter(|due| due.position == position) else {
             return Ok((queue, None));
         };

@@ -77,6 +77,8 @@ pub enum StopReason {
     CaughtUp,
     /// Something failed, and its error policy or the kind of fault said so.
     Failed(Error),
+    /// This version of it has taken over.
+    Replaced(u32),
     /// It was told to stop at once, in the middle of what it did; that will be done again.
     Abandoned,
 }
@@ -90,7 +92,10 @@ impl Stopped {
     pub fn error(&self) -> Option<&Error> {
         match &self.reason {
             StopReason::Failed(error) => Some(error),
-            StopReason::Requested | StopReason::CaughtUp | StopReason::Abandoned => None,
+            StopReason::Requested
+            | StopReason::CaughtUp
+            | StopReason::Replaced(_)
+            | StopReason::Abandoned => None,
         }
     }
 }
@@ -102,6 +107,7 @@ impl fmt::Display for Stopped {
             StopReason::Requested => f.write_str("stopped as it was asked to"),
             StopReason::CaughtUp => f.write_str("has read everything there was"),
             StopReason::Failed(error) => write!(f, "stopped: {error:#}"),
+            StopReason::Replaced(by) => write!(f, "was replaced by version {by}"),
             StopReason::Abandoned => f.write_str("was abandoned in the middle of a message"),
         }
     }

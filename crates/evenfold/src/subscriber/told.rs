@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use evenfold_core::message::Recorded;
-use evenfold_core::store::{Note, ParkedQueue, ParkingStream, Place, Progress, Standing};
+use evenfold_core::store::{Note, ParkedQueue, Place, Progress, Standing};
 use evenfold_core::subscriber::{
     Action, ErrorPolicy, Fault as Kind, Input, Item, Lane, Outcome, Page, Record,
 };
@@ -31,13 +31,18 @@ pub(super) struct Known {
     replay_faults: HashMap<StreamName, Error>,
     books: HashMap<Lane, Book>,
     notes: Notes,
+    /// Up to here messages come again that were handled before.
+    replay: Option<Place>,
+    /// Whether the version before has still to be caught up with.
+    pub(super) is_waiting: bool,
     /// The fault that was met last: why it stops, if it does.
     pub(super) fault: Option<Error>,
 }
 
 /// What came of an action.
 pub(super) enum Told {
-    Progress(Lane, Result<(Book, Option<Progress>), Error>),
+    /// And whether the version before is at its end.
+    Progress(Lane, Result<(Book, Option<Progress>, bool), Error>),
     Notes(Notes, Result<News, Error>),
     Page(Result<Fetched, Error>),
     Handled(Place, Lane, Option<Book>, Result<Handled, Fault>),
@@ -46,6 +51,11 @@ pub(super) enum Told {
     Replayed(StreamName, Option<Arc<Recorded>>, ParkedQueue, Result<Option<Handled>, Fault>),
     Noted(StreamName, Result<ParkedQueue, Error>),
     Recorded(Lane, Book, Result<(), Error>),
+    Held(Result<(Vec<Lane>, Vec<Lane>), Error>),
+    Released(Lane, Result<(), Error>),
+    Left(Result<(), Error>),
+    /// Whether it has taken over from the version before.
+    TakenOver(Result<bool, Error>),
     /// Something that cannot be, for there is no such message or lane any more.
     Nothing,
 }
@@ -57,7 +67,7 @@ impl Poller {
         let known = &mut self.known;
         match action {
             Action::ReadProgress(lane) => async move {
-                Told::Progress(lane, Book::open(&work.store, work.progress.clone()).await)
+                Told::Progress(lane, work.begin_with(lane).await)
             }
             .boxed(),
             Action::ReadNotes => {
@@ -96,9 +106,13 @@ impl Poller {
                 .boxed()
             }
             Action::Record(lane, record) => self.begin_recording(lane, record),
-            Action::Renew | Action::Release(_) | Action::Leave | Action::Stop(_) => {
-                ready(Told::Nothing).boxed()
+            Action::Renew => async move { Told::Held(work.renew().await) }.boxed(),
+            Action::Release(lane) => {
+                known.books.remove(&lane);
+                async move { Told::Released(lane, work.release(lane).await) }.boxed()
             }
+            Action::Leave => async move { Told::Left(work.leave().await) }.boxed(),
+            Action::Stop(_) => ready(Told::Nothing).boxed(),
         }
     }
 
@@ -112,9 +126,10 @@ impl Poller {
             return ready(Told::Nothing).boxed();
         };
         let lane = work.lane_of(&recorded.stream_name).unwrap_or_default();
-        let Some(progress) = progress else {
+        let is_replay = self.known.replay >= Some(place);
+        let Some(mut progress) = progress else {
             return async move {
-                let handled = work.handle(&recorded, None).await;
+                let handled = work.handle(&recorded, None, is_replay).await;
                 Told::Handled(place, lane, None, handled)
             }
             .boxed();
@@ -122,6 +137,7 @@ impl Poller {
         let Some(mut book) = self.known.books.get(&lane).cloned() else {
             return ready(Told::Nothing).boxed();
         };
+        progress.replay = self.replay_after(progress.done);
         async move {
             let sealed = match book.settle(&work.store, &work.id).await {
                 Ok(()) => book.with_effects(&progress, place),
@@ -130,11 +146,8 @@ impl Poller {
             let handled = match sealed {
                 Ok((message, expected)) => {
                     let stream = book.stream.stream();
-                    work.handle(
-                        &recorded,
-                        Some(Seal { stream, message, expected, of: Some(&work.id) }),
-                    )
-                    .await
+                    let seal = Seal { stream, message, expected, of: Some(&work.id) };
+                    work.handle(&recorded, Some(seal), is_replay).await
                 }
                 Err(error) => Err(Fault::of_store(error)),
             };
@@ -157,7 +170,14 @@ impl Poller {
         let fault = fault.filter(|_| is_stopped || record.is_held);
         let standing =
             fault.map(|fault| Standing { stopped: is_stopped, reason: format!("{fault:#}") });
-        let progress = Progress { done: record.done, began: record.began, standing };
+        let replay = self.replay_after(record.done);
+        let progress = Progress {
+            done: record.done,
+            began: record.began,
+            standing,
+            replay,
+            ..Progress::default()
+        };
         async move {
             let recorded = book.record(&work.store, &work.id, &progress).await;
             Told::Recorded(lane, book, recorded)
@@ -165,13 +185,21 @@ impl Poller {
         .boxed()
     }
 
+    /// Up to where messages come again, as it is recorded.
+    fn replay_after(&self, done: Option<Place>) -> Option<Place> {
+        self.known.replay.filter(|to| !self.known.is_waiting && done < Some(*to))
+    }
+
     /// What an end means to the machine, after it was reported.
     pub(super) fn hear(&mut self, told: Told) -> Option<Input> {
         Some(match told {
             Told::Progress(lane, read) => Input::Progress(
                 lane,
-                self.kind_of(read).map(|(book, progress)| {
+                self.kind_of(read).map(|(book, progress, is_in_charge)| {
                     self.known.books.insert(lane, book);
+                    self.known.is_waiting = !is_in_charge;
+                    let replay = progress.as_ref().and_then(|progress| progress.replay);
+                    self.known.replay = if is_in_charge { replay } else { Some(Place::MAX) };
                     progress
                 }),
             ),
@@ -207,6 +235,20 @@ impl Poller {
                     self.known.fault = before.or(self.known.fault.take());
                 }
                 Input::Recorded(lane, recorded)
+            }
+            Told::Held(held) => Input::Held(self.kind_of(held)),
+            Told::Released(lane, released) => Input::Released(lane, self.kind_of(released)),
+            Told::Left(left) => {
+                // What is not given up runs out by itself.
+                _ = self.kind_of(left);
+                Input::Left
+            }
+            Told::TakenOver(taken) => {
+                if let Ok(true) = self.kind_of(taken) {
+                    (self.known.is_waiting, self.known.replay) = (false, None);
+                    telemetry::taken_over(&self.work.id, self.work.version);
+                }
+                return None;
             }
             Told::Nothing => return None,
         })
@@ -394,7 +436,7 @@ async fn try_again(
     recorded: &Arc<Recorded>,
     queue: &mut ParkedQueue,
 ) -> Result<Handled, Fault> {
-    let parking = ParkingStream::of(&work.id, stream);
+    let parking = work.parking(stream);
     let position = recorded.position;
     let note = Note::Replayed { position };
     let seal = if work.transactional {
@@ -405,7 +447,7 @@ async fn try_again(
     } else {
         None
     };
-    let handled = work.handle(recorded, seal).await?;
+    let handled = work.handle(recorded, seal, false).await?;
     if let Some(at) = handled.committed {
         queue.noted(note, at);
         return Ok(handled);
