@@ -4,6 +4,7 @@
 //! is in `log.rs`.
 
 mod log;
+mod transaction;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,11 +13,12 @@ use futures::future::{BoxFuture, ready};
 use uuid::Uuid;
 
 use self::log::Log;
+use self::transaction::Transaction;
 use crate::error::Error;
 use crate::message::{NewMessage, Recorded};
 use crate::store::{
-    Ability, BatchSize, BrowseStore, CategoryQuery, CategorySummary, MessageStore, ProgressStore,
-    ReadStore, StreamSummary, WriteStore, Written,
+    Ability, BatchSize, BrowseStore, CategoryQuery, CategorySummary, Context, MessageStore,
+    ProgressStore, ReadStore, StreamSummary, WriteStore, Written,
 };
 use crate::{Category, Clock, ExpectedVersion, GlobalPosition, Position, StreamName, SystemClock};
 
@@ -164,6 +166,10 @@ impl MessageStore for Memory {
     }
 
     fn abilities(&self) -> &'static [Ability] {
-        &[]
+        &[Ability::Transactions]
+    }
+
+    fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
+        done(Context::with(Transaction::new(self.clone())))
     }
 }

@@ -9,6 +9,7 @@ mod browse;
 mod pages;
 mod progress;
 mod read;
+mod transaction;
 mod write;
 
 use std::fmt;
@@ -18,12 +19,12 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 
 use crate::error::Error;
-use crate::handler::Context;
 
 pub use browse::{BrowseStore, CategorySummary, StreamSummary};
 pub use pages::{category_messages, stream_messages};
 pub use progress::{Place, ProgressStore, ProgressStream, SubscriberId, Unit};
 pub use read::{BatchSize, CategoryQuery, ConsumerGroup, ReadStore};
+pub use transaction::{Context, HandlerTransaction};
 pub use write::{WriteStore, Written, check_batch};
 
 /// A store of messages: everything a backend does, in one trait that an application holds as `dyn`.
@@ -48,8 +49,8 @@ pub trait MessageStore:
     /// What this backend can do beyond the laws that all keep.
     fn abilities(&self) -> &'static [Ability];
 
-    /// What the handlers of one message get from the store: nothing, unless a backend hands out a
-    /// transaction of its own.
+    /// Begins what the handlers of one message work in: a transaction, of a store that declares
+    /// [`Ability::Transactions`]; of another nothing, which an empty context says.
     ///
     /// # Errors
     ///
@@ -67,11 +68,13 @@ pub enum Ability {
     Durable,
     /// Several processes may use the same store at a time.
     SharedByProcesses,
+    /// It hands a transaction to handlers, see [`HandlerTransaction`].
+    Transactions,
 }
 
 impl Ability {
     /// Every ability there is, for reports of what a backend lacks.
-    pub const ALL: [Self; 2] = [Self::Durable, Self::SharedByProcesses];
+    pub const ALL: [Self; 3] = [Self::Durable, Self::SharedByProcesses, Self::Transactions];
 }
 
 impl fmt::Display for Ability {
@@ -79,6 +82,7 @@ impl fmt::Display for Ability {
         f.write_str(match self {
             Self::Durable => "durable",
             Self::SharedByProcesses => "shared by processes",
+            Self::Transactions => "transactions",
         })
     }
 }

@@ -18,6 +18,7 @@ mod idempotent_id;
 mod progress;
 mod read_category;
 mod read_stream;
+mod transaction;
 mod unreadable_progress;
 mod write;
 
