@@ -1,7 +1,7 @@
 //! In the application's own transaction: messages are written and read beside its own tables.
 //!
-//! Owns the savepoint that a refused write is undone to. The statements are those of `write.rs` and
-//! `read.rs`.
+//! Owns the savepoint that a refused write is undone to, for the transaction of a handler too, which is
+//! in `transaction.rs`. The statements are those of `write.rs` and `read.rs`.
 
 use std::fmt;
 
@@ -64,14 +64,14 @@ impl Postgres {
     /// }
     /// ```
     pub fn within<'t>(&'t self, transaction: &'t mut PgTransaction<'_>) -> Within<'t> {
-        Within { store: self, transaction: Mutex::new(transaction) }
+        Within { store: self, on: Mutex::new(transaction) }
     }
 }
 
 /// A store within a transaction of the application, from [`Postgres::within`].
 pub struct Within<'t> {
     store: &'t Postgres,
-    transaction: Mutex<&'t mut PgConnection>,
+    on: Mutex<&'t mut PgConnection>,
 }
 
 impl fmt::Debug for Within<'_> {
@@ -87,125 +87,137 @@ impl WriteStore for Within<'_> {
         messages: &'a [NewMessage],
         expected: ExpectedVersion,
     ) -> BoxFuture<'a, Result<Written, Error>> {
-        self.write_batch(stream, messages, expected).boxed()
-    }
-}
-
-impl ReadStore for Within<'_> {
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        from: Position,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
         async move {
-            let mut transaction = self.transaction.lock().await;
-            let on = self.store.connections.within(&mut transaction);
-            read::stream_page(on, stream, from, limit).await
-        }
-        .boxed()
-    }
-
-    fn read_category<'a>(
-        &'a self,
-        query: &'a CategoryQuery,
-        from: GlobalPosition,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        async move {
-            let mut transaction = self.transaction.lock().await;
-            let on = self.store.connections.within(&mut transaction);
-            read::category_page(on, query, from, limit).await
-        }
-        .boxed()
-    }
-
-    fn last_message<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        message_type: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
-        async move {
-            let mut transaction = self.transaction.lock().await;
-            let on = self.store.connections.within(&mut transaction);
-            read::last(on, stream, message_type).await
-        }
-        .boxed()
-    }
-
-    fn stream_version<'a>(
-        &'a self,
-        stream: &'a StreamName,
-    ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
-        async move {
-            let mut transaction = self.transaction.lock().await;
-            read::version(self.store.connections.within(&mut transaction), stream).await
+            check_batch(messages)?;
+            let mut transaction = self.on.lock().await;
+            write(self.store, &mut transaction, stream, messages, expected).await
         }
         .boxed()
     }
 }
 
-impl Within<'_> {
-    async fn write_batch(
-        &self,
-        stream: &StreamName,
-        messages: &[NewMessage],
-        expected: ExpectedVersion,
-    ) -> Result<Written, Error> {
-        check_batch(messages)?;
-        let mut transaction = self.transaction.lock().await;
-        for _ in 0..GOES {
-            let written = self.attempt(&mut transaction, stream, messages, expected).await?;
-            if let Some(written) = written {
-                return Ok(written);
+/// Reading in the transaction that a type holds behind a lock.
+macro_rules! read_within {
+    ($type:ty) => {
+        impl ReadStore for $type {
+            fn read_stream<'a>(
+                &'a self,
+                stream: &'a StreamName,
+                from: Position,
+                limit: BatchSize,
+            ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+                async move {
+                    let mut transaction = self.on.lock().await;
+                    let on = self.store.connections.within(&mut transaction);
+                    read::stream_page(on, stream, from, limit).await
+                }
+                .boxed()
             }
-        }
-        Err(never_late_enough(stream))
-    }
 
-    /// Writes, or finds out why not; nothing when the reason is gone. To go back to the savepoint
-    /// frees the lock, so another writer may have brought the stream to the expected version.
-    async fn attempt(
-        &self,
-        transaction: &mut PgConnection,
-        stream: &StreamName,
-        messages: &[NewMessage],
-        expected: ExpectedVersion,
-    ) -> Result<Option<Written>, Error> {
-        let connections = &self.store.connections;
-        let failed = |error| writing(stream, messages, error);
-        run(transaction, SAVE).await.map_err(failed)?;
-        let on = connections.within(transaction);
-        let refused = match self.store.insert(on, stream, messages, expected).await {
-            Ok(Some(last)) => {
-                run(transaction, KEEP).await.map_err(failed)?;
-                return Ok(Some(Written::now(last)));
+            fn read_category<'a>(
+                &'a self,
+                query: &'a CategoryQuery,
+                from: GlobalPosition,
+                limit: BatchSize,
+            ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+                async move {
+                    let mut transaction = self.on.lock().await;
+                    let on = self.store.connections.within(&mut transaction);
+                    read::category_page(on, query, from, limit).await
+                }
+                .boxed()
             }
-            Ok(None) => None,
-            Err(error) => Some(error),
-        };
-        let undone = run(transaction, UNDO).await;
-        let refused = match refused {
-            // A serialization failure is one of the whole transaction, perhaps of its own tables.
-            // What the server says to this, the next statement says as well.
-            Some(error) if refusal(&error).is_none() || is_of_transaction(&error) => {
-                return Err(failed(error));
+
+            fn last_message<'a>(
+                &'a self,
+                stream: &'a StreamName,
+                message_type: Option<&'a str>,
+            ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
+                async move {
+                    let mut transaction = self.on.lock().await;
+                    let on = self.store.connections.within(&mut transaction);
+                    read::last(on, stream, message_type).await
+                }
+                .boxed()
             }
-            refused => refused,
-        };
-        undone.map_err(failed)?;
-        let found = find(connections.within(transaction), messages).await.map_err(failed)?;
-        let version = read::version(connections.within(transaction), stream);
-        let written = Written::after_refusal(stream, messages, expected, &found, version).await?;
-        match refused {
-            Some(error)
-                if written.is_none()
-                    && !sees_commits(connections.within(transaction)).await.map_err(failed)? =>
-            {
-                Err(behind(stream, expected, &error).unwrap_or_else(|| stale(stream, error)))
+
+            fn stream_version<'a>(
+                &'a self,
+                stream: &'a StreamName,
+            ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
+                async move {
+                    let mut transaction = self.on.lock().await;
+                    let on = self.store.connections.within(&mut transaction);
+                    read::version(on, stream).await
+                }
+                .boxed()
             }
-            _ => Ok(written),
         }
+    };
+}
+
+pub(crate) use read_within;
+
+read_within!(Within<'_>);
+
+/// Writes a batch that was checked.
+pub(crate) async fn write(
+    store: &Postgres,
+    transaction: &mut PgConnection,
+    stream: &StreamName,
+    messages: &[NewMessage],
+    expected: ExpectedVersion,
+) -> Result<Written, Error> {
+    for _ in 0..GOES {
+        if let Some(written) = attempt(store, transaction, stream, messages, expected).await? {
+            return Ok(written);
+        }
+    }
+    Err(never_late_enough(stream))
+}
+
+/// Writes, or finds out why not; nothing when the reason is gone. To go back to the savepoint frees the
+/// lock, so another writer may have brought the stream to the expected version.
+async fn attempt(
+    store: &Postgres,
+    transaction: &mut PgConnection,
+    stream: &StreamName,
+    messages: &[NewMessage],
+    expected: ExpectedVersion,
+) -> Result<Option<Written>, Error> {
+    let connections = &store.connections;
+    let failed = |error| writing(stream, messages, error);
+    run(transaction, SAVE).await.map_err(failed)?;
+    let on = connections.within(transaction);
+    let refused = match store.insert(on, stream, messages, expected).await {
+        Ok(Some(last)) => {
+            run(transaction, KEEP).await.map_err(failed)?;
+            return Ok(Some(Written::now(last)));
+        }
+        Ok(None) => None,
+        Err(error) => Some(error),
+    };
+    let undone = run(transaction, UNDO).await;
+    let refused = match refused {
+        // A serialization failure is one of the whole transaction, perhaps of its own tables. What the
+        // server says to this, the next statement says as well.
+        Some(error) if refusal(&error).is_none() || is_of_transaction(&error) => {
+            return Err(failed(error));
+        }
+        refused => refused,
+    };
+    undone.map_err(failed)?;
+    let found = find(connections.within(transaction), messages).await.map_err(failed)?;
+    let version = read::version(connections.within(transaction), stream);
+    let written = Written::after_refusal(stream, messages, expected, &found, version).await?;
+    match refused {
+        Some(error)
+            if written.is_none()
+                && !sees_commits(connections.within(transaction)).await.map_err(failed)? =>
+        {
+            Err(behind(stream, expected, &error).unwrap_or_else(|| stale(stream, error)))
+        }
+        _ => Ok(written),
     }
 }
 
@@ -215,7 +227,10 @@ const SAVE: &str = "SAVEPOINT evenfold_write";
 const KEEP: &str = "RELEASE SAVEPOINT evenfold_write";
 const UNDO: &str = "ROLLBACK TO SAVEPOINT evenfold_write; RELEASE SAVEPOINT evenfold_write";
 
-async fn run(transaction: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+pub(crate) async fn run(
+    transaction: &mut PgConnection,
+    sql: &'static str,
+) -> Result<(), sqlx::Error> {
     raw_sql(sql).execute(transaction).await.map(drop)
 }
 
