@@ -12,7 +12,9 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{
     PgArguments, PgConnection, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
 };
-use sqlx::{Connection, Describe, Either, Execute, Executor, Postgres, SqlStr};
+use sqlx::{
+    Connection, Describe, Either, Execute, Executor, PgTransaction, Postgres, SqlStr, Transaction,
+};
 
 use crate::kept::Kept;
 
@@ -20,6 +22,12 @@ use crate::kept::Kept;
 /// Message DB is, and the isolation that a batch needs to see what was written before its lock.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
                      SET LOCAL search_path = message_store, public";
+
+/// For what handlers get. Their own tables may be anywhere, so what they look for stays behind Message DB.
+const BEGIN_FOR_HANDLERS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+const BEGIN_FOR_HANDLERS_BEHIND_POOLER: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+    SELECT set_config('search_path', \
+        concat_ws(', ', 'message_store', nullif(current_setting('search_path'), '')), true)";
 
 /// The pool of a store, and whether a pooler in transaction mode stands between it and the server.
 #[derive(Clone, Debug)]
@@ -57,7 +65,19 @@ impl Connections {
         }
     }
 
-    /// Runs a statement in the application's transaction.
+    /// Begins a transaction on a connection of its own. On a task too, for the driver does not undo one
+    /// whose beginning it did not hear of; where nobody waits for it any more, it is rolled back.
+    pub(crate) async fn begin(&self) -> Result<PgTransaction<'static>, sqlx::Error> {
+        let connection = match &self.kept {
+            Some(kept) => kept.take().await?.0,
+            None => self.pool.acquire().await?,
+        };
+        let sql = if self.pooler { BEGIN_FOR_HANDLERS_BEHIND_POOLER } else { BEGIN_FOR_HANDLERS };
+        let begun = tokio::spawn(Transaction::begin(connection, Some(SqlStr::from_static(sql))));
+        begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    }
+
+    /// Runs a statement in a transaction.
     pub(crate) fn within<'c>(&self, transaction: &'c mut PgConnection) -> Way<'c> {
         if self.pooler { Way::UnnamedIn(transaction) } else { Way::In(transaction) }
     }

@@ -46,8 +46,11 @@ mod evidence;
 mod merged;
 mod own;
 mod read;
-mod transaction;
 mod write;
+
+mod within;
+
+mod transaction;
 
 mod facts;
 mod fault;
@@ -62,7 +65,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use evenfold_core::Error;
-use evenfold_core::store::{Ability, MessageStore, ProgressStore};
+use evenfold_core::store::{Ability, Context, MessageStore, ProgressStore};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use sqlx::postgres::PgPool;
 
 use connections::{Connections, Way};
@@ -73,7 +78,8 @@ pub use fault::Fault;
 pub use install::Install;
 pub use options::Options;
 pub use schema::Schema;
-pub use transaction::Within;
+pub use transaction::Transaction;
+pub use within::Within;
 
 /// A store in a Postgres database; a clone shares its connections.
 ///
@@ -183,6 +189,11 @@ impl MessageStore for Postgres {
     }
 
     fn abilities(&self) -> &'static [Ability] {
-        &[Ability::Durable, Ability::SharedByProcesses]
+        &[Ability::Durable, Ability::SharedByProcesses, Ability::Transactions]
+    }
+
+    /// Hands out a [`Transaction`].
+    fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
+        async { Ok(Context::with(Transaction::begin(self).await?)) }.boxed()
     }
 }

@@ -6,6 +6,7 @@ mod common;
 
 mod conformance;
 mod connections;
+mod handed;
 mod pooler;
 mod transaction;
 

@@ -119,7 +119,8 @@ impl Recording {
         Self { store, shared: Arc::default(), transactions: None }
     }
 
-    /// Hands out transactions that are noted in this log, in place of what the store hands out.
+    /// Hands out transactions that are noted in this log, around those that the store hands out. What
+    /// is written in them is remembered as any write, also when they are rolled back.
     #[must_use]
     pub fn with_transactions(mut self, log: &TransactionLog) -> Self {
         self.transactions = Some(log.clone());
@@ -181,6 +182,43 @@ impl Recording {
         })?;
         fault.left -= 1;
         Some(fault.kind)
+    }
+
+    /// Writes to the store, or in a transaction of it, unless the write is to fail.
+    pub(crate) async fn write_to<W: WriteStore + ?Sized>(
+        &self,
+        to: &W,
+        stream: &StreamName,
+        messages: &[NewMessage],
+        expected: ExpectedVersion,
+    ) -> Result<Written, Error> {
+        let fault = self.next_fault(stream, expected);
+        let write = self.remember(Write {
+            stream: stream.clone(),
+            messages: messages.to_vec(),
+            expected,
+            outcome: Outcome::Unsettled,
+        });
+        let answer = match fault {
+            None | Some(FaultKind::LoseReply) => to.write(stream, messages, expected).await,
+            Some(FaultKind::Conflict) => Err(self.conflict(stream, expected).await),
+            Some(FaultKind::Refuse) => Err(Error::unavailable("writing", "the test said so")),
+        };
+        let (outcome, answer) = match answer {
+            Ok(_) if fault.is_some() => {
+                let lost = Error::unavailable("reading the answer", "the test said so");
+                (Outcome::ReplyLost, Err(lost))
+            }
+            Ok(written) if written.is_repetition() => (Outcome::Repeated, Ok(written)),
+            Ok(written) => (Outcome::Written, Ok(written)),
+            Err(error) => (Outcome::Refused, Err(error)),
+        };
+        self.settle(write, outcome);
+        answer
+    }
+
+    pub(crate) async fn inner_context(&self) -> Result<Context, Error> {
+        self.store.context().await
     }
 
     fn remember(&self, write: Write) -> usize {
@@ -256,34 +294,7 @@ impl WriteStore for Recording {
         messages: &'a [NewMessage],
         expected: ExpectedVersion,
     ) -> BoxFuture<'a, Result<Written, Error>> {
-        async move {
-            let fault = self.next_fault(stream, expected);
-            let write = self.remember(Write {
-                stream: stream.clone(),
-                messages: messages.to_vec(),
-                expected,
-                outcome: Outcome::Unsettled,
-            });
-            let answer = match fault {
-                None | Some(FaultKind::LoseReply) => {
-                    self.store.write(stream, messages, expected).await
-                }
-                Some(FaultKind::Conflict) => Err(self.conflict(stream, expected).await),
-                Some(FaultKind::Refuse) => Err(Error::unavailable("writing", "the test said so")),
-            };
-            let (outcome, answer) = match answer {
-                Ok(_) if fault.is_some() => {
-                    let lost = Error::unavailable("reading the answer", "the test said so");
-                    (Outcome::ReplyLost, Err(lost))
-                }
-                Ok(written) if written.is_repetition() => (Outcome::Repeated, Ok(written)),
-                Ok(written) => (Outcome::Written, Ok(written)),
-                Err(error) => (Outcome::Refused, Err(error)),
-            };
-            self.settle(write, outcome);
-            answer
-        }
-        .boxed()
+        self.write_to(&*self.store, stream, messages, expected).boxed()
     }
 }
 
@@ -389,7 +400,7 @@ impl MessageStore for Recording {
 
     fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
         match &self.transactions {
-            Some(log) => async move { log.try_begin() }.boxed(),
+            Some(log) => log.begin_of(self).boxed(),
             None => self.store.context(),
         }
     }

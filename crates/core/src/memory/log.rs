@@ -44,14 +44,34 @@ impl Log {
         if !expected.holds(version) {
             return Err(Conflict::new(stream.clone(), expected, version).into());
         }
-        let mut position = version.map_or(Position::START, Position::next);
-        let mut last = position;
-        for message in messages {
-            self.add(stream, message, position, now);
-            last = position;
-            position = position.next();
+        let batch = Self::batch(stream, messages, version, now);
+        let last = batch.last().map_or(Position::START, |last| last.position);
+        for message in batch {
+            self.add(message);
         }
         Ok(Written::now(last))
+    }
+
+    /// The messages as they come to stand in a stream behind this version.
+    pub(super) fn batch(
+        stream: &StreamName,
+        messages: &[NewMessage],
+        version: Option<Position>,
+        now: OffsetDateTime,
+    ) -> Vec<Recorded> {
+        let first = version.map_or(Position::START, Position::next);
+        let positions = std::iter::successors(Some(first), |position| Some(position.next()));
+        let recorded = positions.zip(messages).map(|(position, new)| Recorded {
+            id: new.id(),
+            stream_name: stream.clone(),
+            message_type: new.message_type().into(),
+            position,
+            global_position: GlobalPosition::START,
+            time: now,
+            data_json: new.stored_data().map(Into::into),
+            metadata_json: new.stored_metadata().map(Into::into),
+        });
+        recorded.collect()
     }
 
     /// The law of the idempotent id: all of them here with the same content, one after another.
@@ -65,26 +85,19 @@ impl Log {
         Written::by_ids(stream, messages, &found)
     }
 
-    fn add(&mut self, stream: &StreamName, new: &NewMessage, at: Position, now: OffsetDateTime) {
+    /// Adds a message to the end, which gives it its global position.
+    pub(super) fn add(&mut self, message: Recorded) {
         let place = self.messages.len();
-        self.messages.push(Recorded {
-            id: new.id(),
-            stream_name: stream.clone(),
-            message_type: new.message_type().into(),
-            position: at,
-            global_position: global_position(place),
-            time: now,
-            data_json: new.stored_data().map(Into::into),
-            metadata_json: new.stored_metadata().map(Into::into),
-        });
-        self.by_id.insert(new.id(), place);
-        if let Some(places) = self.streams.get_mut(stream) {
+        let stream = message.stream_name.clone();
+        self.by_id.insert(message.id, place);
+        self.messages.push(Recorded { global_position: global_position(place), ..message });
+        self.categories.entry(stream.category()).or_default().push(place);
+        if let Some(places) = self.streams.get_mut(&stream) {
             places.push(place);
         } else {
             self.names.insert(stream.clone());
-            self.streams.insert(stream.clone(), vec![place]);
+            self.streams.insert(stream, vec![place]);
         }
-        self.categories.entry(stream.category()).or_default().push(place);
     }
 
     fn at(&self, places: &[usize]) -> impl Iterator<Item = &Recorded> {

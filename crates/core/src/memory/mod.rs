@@ -4,6 +4,7 @@
 //! is in `log.rs`.
 
 mod log;
+mod transaction;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,11 +13,13 @@ use futures::future::{BoxFuture, ready};
 use uuid::Uuid;
 
 use self::log::Log;
+use self::transaction::Transaction;
 use crate::error::Error;
 use crate::message::{NewMessage, Recorded};
 use crate::store::{
-    Ability, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery, CategorySummary, Merged,
-    MergedStore, MessageStore, ProgressStore, ReadStore, StreamSummary, WriteStore, Written,
+    Ability, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery, CategorySummary, Context,
+    Merged, MergedStore, MessageStore, ProgressStore, ReadStore, StreamSummary, WriteStore,
+    Written,
 };
 use crate::{Category, Clock, ExpectedVersion, GlobalPosition, Position, StreamName, SystemClock};
 
@@ -190,6 +193,10 @@ impl MessageStore for Memory {
     }
 
     fn abilities(&self) -> &'static [Ability] {
-        &[]
+        &[Ability::Transactions]
+    }
+
+    fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
+        done(Context::with(Transaction::new(self.clone())))
     }
 }

@@ -12,6 +12,7 @@ mod parking;
 mod position_stream;
 mod progress;
 mod read;
+mod transaction;
 mod write;
 
 use std::fmt;
@@ -21,7 +22,6 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 
 use crate::error::Error;
-use crate::handler::Context;
 
 pub use browse::{Backlog, BrowseStore, CategorySummary, StreamSummary};
 pub use merged::{Categories, Held, Merged, MergedStore};
@@ -30,6 +30,7 @@ pub use parking::{Note, ParkedMessage, ParkedQueue, ParkingStream};
 pub use position_stream::{Began, Progress, ProgressStream, Standing};
 pub use progress::{Place, ProgressStore, SubscriberId, Unit};
 pub use read::{BatchSize, CategoryQuery, ConsumerGroup, ReadStore};
+pub use transaction::{Context, HandlerTransaction};
 pub use write::{WriteStore, Written, check_batch};
 
 /// A store of messages: everything a backend does, in one trait that an application holds as `dyn`.
@@ -54,8 +55,8 @@ pub trait MessageStore:
     /// What this backend can do beyond the laws that all keep.
     fn abilities(&self) -> &'static [Ability];
 
-    /// What the handlers of one message get from the store: nothing, unless a backend hands out a
-    /// transaction of its own.
+    /// Begins what the handlers of one message work in: a transaction, of a store that declares
+    /// [`Ability::Transactions`]; of another nothing, which an empty context says.
     ///
     /// # Errors
     ///
@@ -73,11 +74,13 @@ pub enum Ability {
     Durable,
     /// Several processes may use the same store at a time.
     SharedByProcesses,
+    /// It hands a transaction to handlers, see [`HandlerTransaction`].
+    Transactions,
 }
 
 impl Ability {
     /// Every ability there is, for reports of what a backend lacks.
-    pub const ALL: [Self; 2] = [Self::Durable, Self::SharedByProcesses];
+    pub const ALL: [Self; 3] = [Self::Durable, Self::SharedByProcesses, Self::Transactions];
 }
 
 impl fmt::Display for Ability {
@@ -85,6 +88,7 @@ impl fmt::Display for Ability {
         f.write_str(match self {
             Self::Durable => "durable",
             Self::SharedByProcesses => "shared by processes",
+            Self::Transactions => "transactions",
         })
     }
 }

@@ -271,11 +271,7 @@ impl Machine {
     /// The progress that is committed with the effects of a message.
     fn committed_with(&self, place: Place, lane: Lane) -> Option<Progress> {
         let track = self.lanes.get(&lane).filter(|_| self.options.transactional)?;
-        Some(Progress {
-            done: Some(place),
-            began: track.began_after(place),
-            ..Progress::default()
-        })
+        Some(Progress { done: Some(place), began: track.began_after(place), ..Progress::default() })
     }
 
     fn next_fetch(&mut self) -> Option<Action> {

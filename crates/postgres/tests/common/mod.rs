@@ -4,6 +4,7 @@ pub(crate) mod figures;
 pub(crate) mod locks;
 pub(crate) mod pooler;
 pub(crate) mod python;
+pub(crate) mod wire;
 
 use std::ops::Range;
 

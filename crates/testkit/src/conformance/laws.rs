@@ -220,6 +220,15 @@ macro_rules! __laws {
             a_dropped_write_wrote_all_or_nothing;
             a_dropped_read_leaves_the_store_usable;
         }
+        transaction {
+            what_is_written_in_a_transaction_is_there_when_it_commits needs Transactions;
+            a_transaction_that_does_not_commit_wrote_nothing needs Transactions;
+            a_refused_write_leaves_the_transaction_usable needs Transactions;
+            a_transaction_sees_what_it_wrote needs Transactions;
+            of_transactions_who_expect_one_version_one_commits needs Transactions;
+            what_a_transaction_wrote_is_a_repetition_in_another needs Transactions;
+            a_transaction_dropped_at_any_point_ends needs Transactions;
+        }
         abilities {
             a_store_names_itself_and_each_ability_once;
             a_context_leaves_the_store_usable_however_it_ends;

@@ -20,6 +20,7 @@ mod merged;
 mod progress;
 mod read_category;
 mod read_stream;
+mod transaction;
 mod unreadable_progress;
 mod write;
 

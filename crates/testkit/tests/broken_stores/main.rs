@@ -1,11 +1,12 @@
 //! The suite can fail: each of these stores breaks one promise, and a law that says so is named.
 //!
-//! The faults are in `store.rs`, `reads.rs` and `merged.rs`. Every law must be named here, or else be
-//! one that no store can break.
+//! The faults are in `store.rs`, `reads.rs`, `merged.rs` and `transactions.rs`. Every law must be
+//! named here, or else be one that no store can break.
 
 mod merged;
 mod reads;
 mod store;
+mod transactions;
 
 use evenfold_core::Memory;
 use evenfold_testkit::conformance::run;
@@ -307,4 +308,26 @@ each_breaks! {
         two_openings_see_each_others_writes,
         of_writers_of_two_openings_one_succeeds,
         a_reader_of_another_opening_misses_nothing;
+    claims_to_have_transactions: ClaimsToHaveTransactions breaks
+        what_is_written_in_a_transaction_is_there_when_it_commits,
+        a_transaction_that_does_not_commit_wrote_nothing;
+    writes_before_the_commit: WritesBeforeTheCommit breaks
+        what_is_written_in_a_transaction_is_there_when_it_commits,
+        a_transaction_that_does_not_commit_wrote_nothing,
+        a_transaction_dropped_at_any_point_ends;
+    commits_nothing: CommitsNothing breaks
+        what_is_written_in_a_transaction_is_there_when_it_commits,
+        of_transactions_who_expect_one_version_one_commits,
+        what_a_transaction_wrote_is_a_repetition_in_another;
+    commits_what_is_dropped: CommitsWhatIsDropped breaks
+        a_transaction_that_does_not_commit_wrote_nothing,
+        a_transaction_dropped_at_any_point_ends;
+    ends_at_a_refusal: EndsAtARefusal breaks
+        a_refused_write_leaves_the_transaction_usable;
+    does_not_see_its_own: DoesNotSeeItsOwn breaks
+        a_transaction_sees_what_it_wrote;
+    commits_without_a_check: CommitsWithoutACheck breaks
+        of_transactions_who_expect_one_version_one_commits;
+    takes_a_repetition_for_new: TakesARepetitionForNew breaks
+        what_a_transaction_wrote_is_a_repetition_in_another;
 }

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use evenfold_core::error::{Conflict, DuplicateId};
 use evenfold_core::message::NewMessage;
 use evenfold_core::store::{
-    Ability, BatchSize, BrowseStore, CategoryQuery, MessageStore, ReadStore, WriteStore, Written,
+    Ability, BatchSize, BrowseStore, CategoryQuery, Context, MessageStore, ReadStore, WriteStore,
+    Written,
 };
 use evenfold_core::{Error, ExpectedVersion, GlobalPosition, Memory, Position, StreamName};
 use evenfold_testkit::conformance::Backend;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+
+use crate::transactions::begin;
 
 /// What a store does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,14 @@ pub(super) enum Fault {
     DeclaresAnAbilityTwice,
     ClaimsToBeDurable,
     ClaimsToBeShared,
+    ClaimsToHaveTransactions,
+    WritesBeforeTheCommit,
+    CommitsNothing,
+    CommitsWhatIsDropped,
+    EndsAtARefusal,
+    DoesNotSeeItsOwn,
+    CommitsWithoutACheck,
+    TakesARepetitionForNew,
 }
 
 use Fault::*;
@@ -276,8 +287,13 @@ impl MessageStore for Broken {
             DeclaresAnAbilityTwice => &[Ability::Durable, Ability::Durable],
             ClaimsToBeDurable => &[Ability::Durable],
             ClaimsToBeShared => &[Ability::SharedByProcesses],
+            fault if fault.is_of_transactions() => &[Ability::Transactions],
             _ => &[],
         }
+    }
+
+    fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
+        begin(self).boxed()
     }
 }
 
