@@ -18,7 +18,7 @@ use crate::{Category, GlobalPosition, Position, StreamName};
 /// - *Found by id.* A message is found by its id, wherever it stands.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be browsed",
-    note = "`BrowseStore` is one of the four topics of a `MessageStore`"
+    note = "`BrowseStore` is one of the five topics of a `MessageStore`"
 )]
 pub trait BrowseStore: Send + Sync {
     /// Lists categories, those after the one given.

@@ -1,11 +1,12 @@
 //! What a store of messages can do, by topic, and the laws it keeps.
 //!
 //! Owns the contract between evenfold and a backend: [`WriteStore`], [`ReadStore`],
-//! [`BrowseStore`] and [`ProgressStore`], joined in [`MessageStore`], which an application holds as
-//! `dyn`. A backend is written against these docs and proven by the conformance suite of
+//! [`BrowseStore`], [`ProgressStore`] and [`LeaseStore`], joined in [`MessageStore`], which an
+//! application holds as `dyn`. A backend is written against these docs and proven by the conformance suite of
 //! evenfold-testkit, which has a test for every law named here.
 
 mod browse;
+mod lease;
 mod pages;
 mod progress;
 mod read;
@@ -21,6 +22,7 @@ use crate::error::Error;
 use crate::handler::Context;
 
 pub use browse::{BrowseStore, CategorySummary, StreamSummary};
+pub use lease::{Held, Lease, LeaseGroup, LeaseStore, Member, MemberStatus};
 pub use pages::{category_messages, stream_messages};
 pub use progress::{Place, ProgressStore, ProgressStream, SubscriberId, Unit};
 pub use read::{BatchSize, CategoryQuery, ConsumerGroup, ReadStore};
@@ -36,11 +38,11 @@ pub use write::{WriteStore, Written, check_batch};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message store",
     label = "not a message store",
-    note = "a store implements `WriteStore`, `ReadStore`, `BrowseStore`, `ProgressStore` and \
-            `MessageStore`"
+    note = "a store implements `WriteStore`, `ReadStore`, `BrowseStore`, `ProgressStore`, \
+            `LeaseStore` and `MessageStore`"
 )]
 pub trait MessageStore:
-    WriteStore + ReadStore + BrowseStore + ProgressStore + Debug + 'static
+    WriteStore + ReadStore + BrowseStore + ProgressStore + LeaseStore + Debug + 'static
 {
     /// The name of the backend in logs and reports, as in `sqlite`.
     fn name(&self) -> &'static str;
@@ -67,11 +69,13 @@ pub enum Ability {
     Durable,
     /// Several processes may use the same store at a time.
     SharedByProcesses,
+    /// The members of a group share its work at run time, by [`LeaseStore`].
+    Leases,
 }
 
 impl Ability {
     /// Every ability there is, for reports of what a backend lacks.
-    pub const ALL: [Self; 2] = [Self::Durable, Self::SharedByProcesses];
+    pub const ALL: [Self; 3] = [Self::Durable, Self::SharedByProcesses, Self::Leases];
 }
 
 impl fmt::Display for Ability {
@@ -79,6 +83,7 @@ impl fmt::Display for Ability {
         f.write_str(match self {
             Self::Durable => "durable",
             Self::SharedByProcesses => "shared by processes",
+            Self::Leases => "leases",
         })
     }
 }

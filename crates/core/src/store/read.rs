@@ -28,7 +28,7 @@ use crate::{Category, GlobalPosition, Position, StreamName};
 /// - *Category is no stream.* Reading a stream by the name of a category is invalid.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot read messages",
-    note = "`ReadStore` is one of the four topics of a `MessageStore`"
+    note = "`ReadStore` is one of the five topics of a `MessageStore`"
 )]
 pub trait ReadStore: Send + Sync {
     /// Reads a page of a stream, from a position on (that one too).
