@@ -18,8 +18,8 @@ use crate::error::{Error, Invalid};
 ///
 /// The work is split into a number of *buckets* that never changes, and bucket `b` of `n` is what
 /// member `b` of a [`ConsumerGroup`](super::ConsumerGroup) of size `n` would have: whole streams, by
-/// the hash of their cardinal id. *Members*, which are processes, come and go. A *lease* says that a
-/// member holds a bucket, and lasts as long as the member is heard of.
+/// the hash of their cardinal id. Processes, the *members*, come and go. A *lease* says that a member
+/// holds a bucket, and lasts as long as the member is heard of.
 ///
 /// A member that was not heard of in time may still be at work when another has its bucket. So a
 /// holder knows the *epoch* of its lease, and what it writes down has to be refused by other means

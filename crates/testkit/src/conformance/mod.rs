@@ -15,6 +15,8 @@ mod consumer_group;
 mod content;
 mod expected_version;
 mod idempotent_id;
+mod leases;
+mod leases_at_once;
 mod progress;
 mod read_category;
 mod read_stream;

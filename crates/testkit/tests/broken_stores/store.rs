@@ -64,6 +64,23 @@ pub(super) enum Fault {
     DeclaresAnAbilityTwice,
     ClaimsToBeDurable,
     ClaimsToBeShared,
+    DeniesItsLeases,
+    KeepsAGroupForEachMember,
+    NeverForgetsAMember,
+    ForgetsEachMember,
+    TellsNoSurplus,
+    TakesSurplusAway,
+    TakesTheHighest,
+    CountsEpochsFromZero,
+    TakesALeaseThatRanOut,
+    ReleasesForAnyone,
+    ReleasesNothing,
+    LeavesNothing,
+    TakesAnyNumberOfBuckets,
+    MixesGroups,
+    ListsEveryLabelAlike,
+    RenewsBeforeItIsPolled,
+    LooksAndTakesInTwoSteps,
 }
 
 use Fault::*;
@@ -266,7 +283,8 @@ impl MessageStore for Broken {
             DeclaresAnAbilityTwice => &[Ability::Durable, Ability::Durable],
             ClaimsToBeDurable => &[Ability::Durable],
             ClaimsToBeShared => &[Ability::SharedByProcesses],
-            _ => &[],
+            DeniesItsLeases => &[],
+            _ => &[Ability::Leases],
         }
     }
 }
