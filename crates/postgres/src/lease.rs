@@ -77,7 +77,8 @@ impl LeaseStore for Postgres {
         async move {
             self.require_leases()?;
             let failed = |error| of_group("listing the members of", group, error);
-            let rows = sqlx::query!(
+            let rows = sqlx::query_as!(
+                Listed,
                 r#"
                 SELECT
                     g.buckets AS "known!", m.member AS "member?", m.label AS "label?",
@@ -98,25 +99,34 @@ impl LeaseStore for Postgres {
             .fetch_all(self.on())
             .await
             .map_err(failed)?;
-            let mut members = Vec::new();
-            for row in rows {
+            if let Some(row) = rows.first() {
                 group.require_buckets(row.known.into())?;
-                // A group without members has one row, of nobody.
-                let (Some(id), Some(label)) = (row.member, row.label) else { continue };
-                members.push(MemberStatus {
-                    member: Member { id, label },
-                    buckets: row
-                        .buckets
-                        .into_iter()
-                        .map(u16::try_from)
-                        .collect::<Result<_, _>>()
-                        .map_err(|error| failed(decode(error)))?,
-                    expires_in: Duration::from_micros(row.left.unwrap_or_default().unsigned_abs()),
-                });
             }
-            Ok(members)
+            let members = rows.into_iter().filter_map(|row| row.status().transpose());
+            members.collect::<Result<_, _>>().map_err(failed)
         }
         .boxed()
+    }
+}
+
+/// A member of a group, or nobody where the group has none.
+struct Listed {
+    known: i32,
+    member: Option<Uuid>,
+    label: Option<String>,
+    left: Option<i64>,
+    buckets: Vec<i32>,
+}
+
+impl Listed {
+    fn status(self) -> Result<Option<MemberStatus>, sqlx::Error> {
+        let (Some(id), Some(label)) = (self.member, self.label) else { return Ok(None) };
+        let buckets = self.buckets.into_iter().map(u16::try_from).collect::<Result<_, _>>();
+        Ok(Some(MemberStatus {
+            member: Member { id, label },
+            buckets: buckets.map_err(decode)?,
+            expires_in: Duration::from_micros(self.left.unwrap_or_default().unsigned_abs()),
+        }))
     }
 }
 

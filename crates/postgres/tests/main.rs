@@ -18,6 +18,7 @@ mod untouched;
 mod differential;
 mod foreign;
 mod groups;
+mod leases;
 mod plans;
 
 mod counting;
