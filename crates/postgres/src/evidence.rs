@@ -9,7 +9,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use evenfold_core::Error;
-use evenfold_core::store::Held;
+use evenfold_core::store::HeldUp;
 use time::OffsetDateTime;
 
 use crate::Postgres;
@@ -136,7 +136,7 @@ impl Postgres {
     }
 
     /// Says who has been writing for the longest time of these transactions.
-    pub(crate) async fn longest(&self, writers: &[String]) -> Result<Option<Held>, Error> {
+    pub(crate) async fn longest(&self, writers: &[String]) -> Result<Option<HeldUp>, Error> {
         let longest = sqlx::query!(
             r#"
             SELECT
@@ -161,7 +161,7 @@ impl Postgres {
             let more = [longest.application, longest.state].into_iter().flatten();
             let more: Vec<_> = more.filter(|said| !said.is_empty()).collect();
             let by = if more.is_empty() { who } else { format!("{who} ({})", more.join(", ")) };
-            Held { by, since: longest.since }
+            HeldUp { by, since: longest.since }
         }))
     }
 

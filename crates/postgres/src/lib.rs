@@ -43,6 +43,7 @@ mod row;
 
 mod browse;
 mod evidence;
+mod lease;
 mod merged;
 mod own;
 mod read;
@@ -121,7 +122,7 @@ impl Postgres {
 
     /// Installs our schema in a database that has no store, or brings ours up to date; each version
     /// as a whole or not at all. The role must be allowed to create a schema, and to bring ours up to
-    /// date it must own it. Migrations run on a connection of their own, with the options of the pool.
+    /// date it must own it as well. Migrations run on a connection of their own, with the options of the pool.
     ///
     /// # Errors
     ///
@@ -132,11 +133,11 @@ impl Postgres {
     }
 
     /// Adds what evenfold has beyond Message DB to a Message DB: functions that write many messages
-    /// at once, and a column that they fill. What is there stays as it is, for every client.
+    /// at once, a column that they fill, and a schema for leases. What is there stays as it is, for every client.
     ///
     /// The column takes the table for itself for a moment, without touching a row; where writers
     /// keep it waiting for 10 seconds it gives up, and nothing was done but to note that it was begun.
-    /// The role must own the table.
+    /// The role must own the table, and be allowed to create a schema.
     ///
     /// # Errors
     ///
@@ -144,6 +145,17 @@ impl Postgres {
     /// the role may not, or the server does not answer.
     pub async fn adopt(pool: &PgPool) -> Result<Schema, Error> {
         install::adopt(&install::direct(pool)).await
+    }
+
+    /// Installs what leases need, a schema of its own beside any message store, and touches nothing
+    /// else; where evenfold installed or adopted the store, it came with that. The role must be allowed
+    /// to create a schema.
+    ///
+    /// # Errors
+    ///
+    /// When there is no store; when the role may not, or the server does not answer.
+    pub async fn install_leases(pool: &PgPool) -> Result<Schema, Error> {
+        install::install_leases(&install::direct(pool)).await
     }
 
     /// Which store the database had when it was opened.
@@ -189,7 +201,16 @@ impl MessageStore for Postgres {
     }
 
     fn abilities(&self) -> &'static [Ability] {
-        &[Ability::Durable, Ability::SharedByProcesses, Ability::Transactions]
+        if self.schema.has_leases() {
+            &[
+                Ability::Durable,
+                Ability::SharedByProcesses,
+                Ability::Leases,
+                Ability::Transactions,
+            ]
+        } else {
+            &[Ability::Durable, Ability::SharedByProcesses, Ability::Transactions]
+        }
     }
 
     /// Hands out a [`Transaction`].

@@ -70,7 +70,7 @@ impl Options {
     }
 
     /// What becomes of a database that has no message store, or not ours; nothing by default. In a
-    /// URL `install=no`, `install=yes` or `install=adopt`.
+    /// URL `install=no`, `install=yes`, `install=adopt` or `install=leases`.
     #[must_use]
     pub const fn install(mut self, what: Install) -> Self {
         self.install = what;
@@ -172,8 +172,9 @@ impl Options {
                 Some(("install", "no")) => self.install(Install::Nothing),
                 Some(("install", "yes")) => self.install(Install::Missing),
                 Some(("install", "adopt")) => self.install(Install::Adopt),
+                Some(("install", "leases")) => self.install(Install::Leases),
                 Some(("install", _)) => {
-                    return refuse("`install=` is `no`, `yes` or `adopt`".to_owned());
+                    return refuse("`install=` is `no`, `yes`, `adopt` or `leases`".to_owned());
                 }
                 Some(("pooler", "none")) => self.transaction_pooler(false),
                 Some(("pooler", "transaction")) => self.transaction_pooler(true),
@@ -265,7 +266,10 @@ mod tests {
         for (url, said) in [
             ("bank", "it begins with `postgres://`"),
             ("mysql://me:secret@localhost/bank", "it begins with `postgres://`"),
-            ("postgres://me:secret@localhost/bank?install=maybe", "`no`, `yes` or `adopt`"),
+            (
+                "postgres://me:secret@localhost/bank?install=maybe",
+                "`no`, `yes`, `adopt` or `leases`",
+            ),
             ("postgres://me:secret@localhost/bank?pooler=statement", "`none` or `transaction`"),
             ("postgres://me:secret@localhost/bank?connections=0", "1 to 1000"),
             ("postgres://me:secret@localhost/bank?connections=many", "1 to 1000"),

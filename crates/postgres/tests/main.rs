@@ -19,6 +19,7 @@ mod untouched;
 mod differential;
 mod foreign;
 mod groups;
+mod leases;
 mod plans;
 
 mod counting;

@@ -47,6 +47,7 @@ mod error;
 mod row;
 
 mod browse;
+mod lease;
 mod merged;
 mod read;
 mod write;
@@ -101,7 +102,7 @@ impl Sqlite {
         Options::new()
     }
 
-    /// The same store, which takes the time of messages from this clock.
+    /// The same store, which takes the time of messages and of leases from this clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -136,7 +137,12 @@ impl MessageStore for Sqlite {
     }
 
     fn abilities(&self) -> &'static [Ability] {
-        &[Ability::Durable, Ability::SharedByProcesses, Ability::Transactions]
+        &[
+            Ability::Durable,
+            Ability::SharedByProcesses,
+            Ability::Leases,
+            Ability::Transactions,
+        ]
     }
 
     /// Hands out a [`Transaction`].

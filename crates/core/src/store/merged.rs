@@ -72,12 +72,12 @@ pub struct Merged {
     /// asked for.
     pub scanned: GlobalPosition,
     /// Who keeps the next position from being decided, where that was waited for in vain.
-    pub held: Option<Held>,
+    pub held: Option<HeldUp>,
 }
 
 /// A writer that others wait for, because it has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct HeldUp {
     /// Who it is, as a person would look for it.
     pub by: String,
     /// Since when it is at it, where that is known.

@@ -1,11 +1,12 @@
 //! What a store of messages can do, by topic, and the laws it keeps.
 //!
 //! Owns the contract between evenfold and a backend: [`WriteStore`], [`ReadStore`],
-//! [`MergedStore`], [`BrowseStore`] and [`ProgressStore`], joined in [`MessageStore`], which an application holds as
-//! `dyn`. A backend is written against these docs and proven by the conformance suite of
-//! evenfold-testkit, which has a test for every law named here.
+//! [`MergedStore`], [`BrowseStore`], [`ProgressStore`] and [`LeaseStore`], joined in
+//! [`MessageStore`], which an application holds as `dyn`. A backend is written against these docs and
+//! proven by the conformance suite of evenfold-testkit, which has a test for every law named here.
 
 mod browse;
+mod lease;
 mod merged;
 mod pages;
 mod parking;
@@ -24,7 +25,8 @@ use futures::future::{BoxFuture, ready};
 use crate::error::Error;
 
 pub use browse::{Backlog, BrowseStore, CategorySummary, StreamSummary};
-pub use merged::{Categories, Held, Merged, MergedStore};
+pub use lease::{Held, Lease, LeaseGroup, LeaseStore, Member, MemberStatus};
+pub use merged::{Categories, HeldUp, Merged, MergedStore};
 pub use pages::{category_messages, merged_messages, stream_messages};
 pub use parking::{Note, ParkedMessage, ParkedQueue, ParkingStream};
 pub use position_stream::{Began, Progress, ProgressStream, Standing};
@@ -44,10 +46,10 @@ pub use write::{WriteStore, Written, check_batch};
     message = "`{Self}` is not a message store",
     label = "not a message store",
     note = "a store implements `WriteStore`, `ReadStore`, `MergedStore`, `BrowseStore`, \
-            `ProgressStore` and `MessageStore`"
+            `ProgressStore`, `LeaseStore` and `MessageStore`"
 )]
 pub trait MessageStore:
-    WriteStore + ReadStore + MergedStore + BrowseStore + ProgressStore + Debug + 'static
+    WriteStore + ReadStore + MergedStore + BrowseStore + ProgressStore + LeaseStore + Debug + 'static
 {
     /// The name of the backend in logs and reports, as in `sqlite`.
     fn name(&self) -> &'static str;
@@ -74,13 +76,16 @@ pub enum Ability {
     Durable,
     /// Several processes may use the same store at a time.
     SharedByProcesses,
+    /// The members of a group share its work at run time, by [`LeaseStore`].
+    Leases,
     /// It hands a transaction to handlers, see [`HandlerTransaction`].
     Transactions,
 }
 
 impl Ability {
     /// Every ability there is, for reports of what a backend lacks.
-    pub const ALL: [Self; 3] = [Self::Durable, Self::SharedByProcesses, Self::Transactions];
+    pub const ALL: [Self; 4] =
+        [Self::Durable, Self::SharedByProcesses, Self::Leases, Self::Transactions];
 }
 
 impl fmt::Display for Ability {
@@ -88,6 +93,7 @@ impl fmt::Display for Ability {
         f.write_str(match self {
             Self::Durable => "durable",
             Self::SharedByProcesses => "shared by processes",
+            Self::Leases => "leases",
             Self::Transactions => "transactions",
         })
     }

@@ -229,7 +229,29 @@ macro_rules! __laws {
             what_a_transaction_wrote_is_a_repetition_in_another needs Transactions;
             a_transaction_dropped_at_any_point_ends needs Transactions;
         }
+        leases {
+            a_member_alone_holds_every_bucket needs Leases;
+            members_come_to_hold_their_shares needs Leases;
+            surplus_is_told_and_held_until_it_is_given_up needs Leases;
+            the_lowest_free_buckets_are_taken_up_to_the_share needs Leases;
+            an_epoch_rises_with_each_holder_and_with_no_renewal needs Leases;
+            what_a_silent_member_held_is_taken_and_it_is_told_so needs Leases;
+            a_member_counts_until_its_time_is_over needs Leases;
+            a_lease_that_nobody_took_is_still_its_holders needs Leases;
+            a_bucket_that_was_given_up_is_free_at_once needs Leases;
+            what_another_member_holds_cannot_be_given_up needs Leases;
+            who_leaves_frees_every_bucket_at_once needs Leases;
+            another_number_of_buckets_is_refused_by_both_numbers needs Leases;
+            groups_of_other_names_have_other_leases needs Leases;
+            members_are_listed_with_their_buckets_and_their_time needs Leases;
+        }
+        leases_at_once {
+            of_members_who_ask_at_once_one_holds_a_bucket needs Leases;
+            what_ran_out_is_taken_by_one_member_alone needs Leases;
+            a_dropped_renewal_leaves_the_group_in_order needs Leases;
+        }
         abilities {
+            a_store_has_leases_or_says_that_it_lacks_them;
             a_store_names_itself_and_each_ability_once;
             a_context_leaves_the_store_usable_however_it_ends;
             a_store_opened_again_has_everything needs Durable;

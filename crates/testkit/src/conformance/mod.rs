@@ -16,6 +16,8 @@ mod consumer_group;
 mod content;
 mod expected_version;
 mod idempotent_id;
+mod leases;
+mod leases_at_once;
 mod merged;
 mod progress;
 mod read_category;

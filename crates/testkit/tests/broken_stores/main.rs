@@ -1,8 +1,9 @@
 //! The suite can fail: each of these stores breaks one promise, and a law that says so is named.
 //!
-//! The faults are in `store.rs`, `reads.rs`, `merged.rs` and `transactions.rs`. Every law must be
-//! named here, or else be one that no store can break.
+//! The faults are in `store.rs`, `reads.rs`, `merged.rs`, `leases.rs` and `transactions.rs`. Every law
+//! must be named here, or else be one that no store can break.
 
+mod leases;
 mod merged;
 mod reads;
 mod store;
@@ -330,4 +331,51 @@ each_breaks! {
         of_transactions_who_expect_one_version_one_commits;
     takes_a_repetition_for_new: TakesARepetitionForNew breaks
         what_a_transaction_wrote_is_a_repetition_in_another;
+    denies_its_leases: DeniesItsLeases breaks
+        a_store_has_leases_or_says_that_it_lacks_them;
+    keeps_a_group_for_each_member: KeepsAGroupForEachMember breaks
+        members_come_to_hold_their_shares,
+        what_a_silent_member_held_is_taken_and_it_is_told_so,
+        of_members_who_ask_at_once_one_holds_a_bucket,
+        what_ran_out_is_taken_by_one_member_alone;
+    never_forgets_a_member: NeverForgetsAMember breaks
+        what_a_silent_member_held_is_taken_and_it_is_told_so,
+        a_member_counts_until_its_time_is_over,
+        a_lease_that_nobody_took_is_still_its_holders,
+        members_are_listed_with_their_buckets_and_their_time,
+        what_ran_out_is_taken_by_one_member_alone;
+    forgets_each_member: ForgetsEachMember breaks
+        members_come_to_hold_their_shares,
+        surplus_is_told_and_held_until_it_is_given_up;
+    tells_no_surplus: TellsNoSurplus breaks
+        members_come_to_hold_their_shares,
+        surplus_is_told_and_held_until_it_is_given_up;
+    takes_surplus_away: TakesSurplusAway breaks
+        surplus_is_told_and_held_until_it_is_given_up;
+    takes_the_highest: TakesTheHighest breaks
+        the_lowest_free_buckets_are_taken_up_to_the_share;
+    counts_epochs_from_zero: CountsEpochsFromZero breaks
+        a_member_alone_holds_every_bucket,
+        an_epoch_rises_with_each_holder_and_with_no_renewal;
+    takes_a_lease_that_ran_out: TakesALeaseThatRanOut breaks
+        a_lease_that_nobody_took_is_still_its_holders;
+    releases_for_anyone: ReleasesForAnyone breaks
+        what_another_member_holds_cannot_be_given_up;
+    releases_nothing: ReleasesNothing breaks
+        members_come_to_hold_their_shares,
+        a_bucket_that_was_given_up_is_free_at_once;
+    leaves_nothing: LeavesNothing breaks
+        an_epoch_rises_with_each_holder_and_with_no_renewal,
+        who_leaves_frees_every_bucket_at_once;
+    takes_any_number_of_buckets: TakesAnyNumberOfBuckets breaks
+        another_number_of_buckets_is_refused_by_both_numbers;
+    mixes_groups: MixesGroups breaks
+        groups_of_other_names_have_other_leases;
+    lists_every_label_alike: ListsEveryLabelAlike breaks
+        members_are_listed_with_their_buckets_and_their_time;
+    renews_before_it_is_polled: RenewsBeforeItIsPolled breaks
+        a_dropped_renewal_leaves_the_group_in_order;
+    looks_and_takes_in_two_steps: LooksAndTakesInTwoSteps breaks
+        of_members_who_ask_at_once_one_holds_a_bucket,
+        what_ran_out_is_taken_by_one_member_alone;
 }

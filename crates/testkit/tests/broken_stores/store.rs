@@ -85,6 +85,23 @@ pub(super) enum Fault {
     DoesNotSeeItsOwn,
     CommitsWithoutACheck,
     TakesARepetitionForNew,
+    DeniesItsLeases,
+    KeepsAGroupForEachMember,
+    NeverForgetsAMember,
+    ForgetsEachMember,
+    TellsNoSurplus,
+    TakesSurplusAway,
+    TakesTheHighest,
+    CountsEpochsFromZero,
+    TakesALeaseThatRanOut,
+    ReleasesForAnyone,
+    ReleasesNothing,
+    LeavesNothing,
+    TakesAnyNumberOfBuckets,
+    MixesGroups,
+    ListsEveryLabelAlike,
+    RenewsBeforeItIsPolled,
+    LooksAndTakesInTwoSteps,
 }
 
 use Fault::*;
@@ -287,8 +304,9 @@ impl MessageStore for Broken {
             DeclaresAnAbilityTwice => &[Ability::Durable, Ability::Durable],
             ClaimsToBeDurable => &[Ability::Durable],
             ClaimsToBeShared => &[Ability::SharedByProcesses],
-            fault if fault.is_of_transactions() => &[Ability::Transactions],
-            _ => &[],
+            DeniesItsLeases => &[],
+            fault if fault.is_of_transactions() => &[Ability::Leases, Ability::Transactions],
+            _ => &[Ability::Leases],
         }
     }
 

@@ -1,7 +1,10 @@
 //! A store that remembers what was written to it and fails when it is told to.
 //!
 //! It wraps any store and passes everything on; what it says of a failure is what a true store
-//! would say. The transactions that it can hand out are in `transaction.rs`.
+//! would say. The transactions that it can hand out are in `transaction.rs`, its leases in
+//! `leases.rs`.
+
+mod leases;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -62,6 +65,8 @@ struct Shared {
     writes: Vec<Write>,
     faults: Vec<Fault>,
     failing_reads: u32,
+    failing_leases: u32,
+    lost_leases: u32,
 }
 
 /// A write that was asked for.
