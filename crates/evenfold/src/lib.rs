@@ -41,7 +41,8 @@ pub use host::{Host, Stops};
 pub use macros::{Message, Messages, handler, reducer};
 pub use store::{Store, Write};
 pub use subscriber::{
-    ErrorPolicy, Failure, Parked, Parking, Polled, SubscriberPlace, Poller, StopReason, Stopped, Subscriber,
+    ErrorPolicy, Failure, Parked, Parking, Polled, Poller, StopReason, Stopped, Subscriber,
+    SubscriberPlace,
 };
 pub use transact::{Transact, Transacted};
 pub use uuid::Uuid;

@@ -202,12 +202,7 @@ impl MessageStore for Postgres {
 
     fn abilities(&self) -> &'static [Ability] {
         if self.schema.has_leases() {
-            &[
-                Ability::Durable,
-                Ability::SharedByProcesses,
-                Ability::Leases,
-                Ability::Transactions,
-            ]
+            &[Ability::Durable, Ability::SharedByProcesses, Ability::Leases, Ability::Transactions]
         } else {
             &[Ability::Durable, Ability::SharedByProcesses, Ability::Transactions]
         }

@@ -137,12 +137,7 @@ impl MessageStore for Sqlite {
     }
 
     fn abilities(&self) -> &'static [Ability] {
-        &[
-            Ability::Durable,
-            Ability::SharedByProcesses,
-            Ability::Leases,
-            Ability::Transactions,
-        ]
+        &[Ability::Durable, Ability::SharedByProcesses, Ability::Leases, Ability::Transactions]
     }
 
     /// Hands out a [`Transaction`].

@@ -20,8 +20,9 @@ use self::transaction::Transaction;
 use crate::error::Error;
 use crate::message::{NewMessage, Recorded};
 use crate::store::{
-    Ability, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery, CategorySummary, Context, Held, LeaseGroup, LeaseStore, Member, MemberStatus, Merged, MergedStore, MessageStore, ProgressStore, ReadStore, StreamSummary, WriteStore,
-    Written,
+    Ability, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery, CategorySummary, Context,
+    Held, LeaseGroup, LeaseStore, Member, MemberStatus, Merged, MergedStore, MessageStore,
+    ProgressStore, ReadStore, StreamSummary, WriteStore, Written,
 };
 use crate::{Category, Clock, ExpectedVersion, GlobalPosition, Position, StreamName, SystemClock};
 

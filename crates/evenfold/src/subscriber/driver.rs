@@ -115,7 +115,9 @@ impl Poller {
     pub(crate) async fn catch_up(&mut self, stop: &CancellationToken) -> (u64, StopReason) {
         self.stop = stop.clone();
         match self.go(Until::Idle).await {
-            Ok(polled) if polled.caught_up => (polled.done() + polled.replayed, StopReason::CaughtUp),
+            Ok(polled) if polled.caught_up => {
+                (polled.done() + polled.replayed, StopReason::CaughtUp)
+            }
             Ok(polled) => (polled.done(), StopReason::Requested),
             Err(error) => (0, self.reason(error).await),
         }

@@ -19,7 +19,9 @@ impl Work {
     fn tenancy(&self) -> Result<&Tenancy, Error> {
         match &self.share {
             Share::Leased(tenancy) => Ok(tenancy),
-            Share::Whole { .. } => Err(Invalid::new("subscriber", &self.id, "it is no member").into()),
+            Share::Whole { .. } => {
+                Err(Invalid::new("subscriber", &self.id, "it is no member").into())
+            }
         }
     }
 

@@ -7,8 +7,8 @@
 mod builder;
 mod dispatch;
 mod driver;
-mod parked;
 mod leases;
+mod parked;
 mod parking;
 mod place;
 mod plan;

@@ -71,13 +71,7 @@ impl Store {
     ) -> Result<SubscriberPlace, Error> {
         let category = category.try_into().map_err(Into::into)?;
         let subscriber = SubscriberId::new(subscriber)?;
-        Ok(SubscriberPlace {
-            store: self.clone(),
-            subscriber,
-            category,
-            version: 1,
-            buckets: None,
-        })
+        Ok(SubscriberPlace { store: self.clone(), subscriber, category, version: 1, buckets: None })
     }
 }
 

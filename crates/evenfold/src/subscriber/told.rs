@@ -66,10 +66,9 @@ impl Poller {
         let work = Arc::clone(&self.work);
         let known = &mut self.known;
         match action {
-            Action::ReadProgress(lane) => async move {
-                Told::Progress(lane, work.begin_with(lane).await)
+            Action::ReadProgress(lane) => {
+                async move { Told::Progress(lane, work.begin_with(lane).await) }.boxed()
             }
-            .boxed(),
             Action::ReadNotes => {
                 let notes = std::mem::take(&mut known.notes);
                 async move {

@@ -34,7 +34,10 @@ pub(super) enum Source {
 /// How the work is shared.
 pub(super) enum Share {
     /// Not by leases: one lane, and perhaps a version before this one.
-    Whole { progress: ProgressStream, before: Option<ProgressStream> },
+    Whole {
+        progress: ProgressStream,
+        before: Option<ProgressStream>,
+    },
     Leased(Tenancy),
 }
 
