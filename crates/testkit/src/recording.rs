@@ -9,14 +9,16 @@ use evenfold_core::error::Conflict;
 use evenfold_core::handler::Context;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{
-    Ability, BatchSize, BrowseStore, CategoryQuery, CategorySummary, MessageStore, ProgressStore,
-    ReadStore, StreamSummary, WriteStore, Written,
+    Ability, Announcement, BatchSize, BrowseStore, CategoryQuery, CategorySummary, MessageStore,
+    ProgressStore, ReadStore, StreamSummary, WriteStore, Written,
 };
 use evenfold_core::{
     Category, Error, ExpectedVersion, GlobalPosition, Memory, Position, StreamName,
 };
-use futures::FutureExt;
+use futures::channel::mpsc::{self, UnboundedSender};
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use uuid::Uuid;
 
 use crate::transaction::{TransactionLog, take_one};
@@ -62,6 +64,8 @@ struct Shared {
     writes: Vec<Write>,
     faults: Vec<Fault>,
     failing_reads: u32,
+    announced: Vec<Category>,
+    listeners: Vec<UnboundedSender<Announcement>>,
 }
 
 /// A write that was asked for.
@@ -161,6 +165,19 @@ impl Recording {
     /// last message, a version, a listing, a progress.
     pub fn fail_reads(&self, times: u32) {
         self.shared().failing_reads = times;
+    }
+
+    /// Every category that was announced, in order.
+    pub fn announced(&self) -> Vec<Category> {
+        self.shared().announced.clone()
+    }
+
+    /// Lets those who listen now hear this, as if another process had announced it; how many they
+    /// are.
+    pub fn hear(&self, announcement: &Announcement) -> usize {
+        let listeners = &mut self.shared().listeners;
+        listeners.retain(|listener| listener.unbounded_send(announcement.clone()).is_ok());
+        listeners.len()
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -362,5 +379,17 @@ impl MessageStore for Recording {
             Some(log) => async move { log.try_begin() }.boxed(),
             None => self.store.context(),
         }
+    }
+
+    fn announce(&self, category: &Category) {
+        self.shared().announced.push(category.clone());
+        self.store.announce(category);
+    }
+
+    /// What [`Recording::hear`] is told.
+    fn announcements(&self) -> BoxStream<'static, Announcement> {
+        let (sender, receiver) = mpsc::unbounded();
+        self.shared().listeners.push(sender);
+        receiver.boxed()
     }
 }

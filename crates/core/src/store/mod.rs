@@ -5,6 +5,7 @@
 //! `dyn`. A backend is written against these docs and proven by the conformance suite of
 //! evenfold-testkit, which has a test for every law named here.
 
+mod announcements;
 mod browse;
 mod pages;
 mod progress;
@@ -14,12 +15,15 @@ mod write;
 use std::fmt;
 use std::fmt::Debug;
 
-use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 
+use crate::Category;
 use crate::error::Error;
 use crate::handler::Context;
 
+pub use announcements::Announcement;
 pub use browse::{BrowseStore, CategorySummary, StreamSummary};
 pub use pages::{category_messages, stream_messages};
 pub use progress::{Place, ProgressStore, ProgressStream, SubscriberId, Unit};
@@ -56,6 +60,20 @@ pub trait MessageStore:
     /// When the store cannot begin it.
     fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
         ready(Ok(Context::empty())).boxed()
+    }
+
+    /// Tells the other processes that use this store that messages were committed to a category.
+    ///
+    /// It never waits and never fails: what is announced several times in a short while is told
+    /// once, and may be lost. A store that has no way to tell it, tells nothing.
+    fn announce(&self, _category: &Category) {}
+
+    /// What other processes announce, from now on; dropping it ends the listening.
+    ///
+    /// It ends at once where a store hears nothing. Otherwise it begins deaf, and says so whenever
+    /// that changes.
+    fn announcements(&self) -> BoxStream<'static, Announcement> {
+        stream::empty().boxed()
     }
 }
 
