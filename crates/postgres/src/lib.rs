@@ -50,6 +50,7 @@ mod write;
 mod facts;
 mod fault;
 mod install;
+mod notify;
 mod options;
 mod schema;
 
@@ -58,11 +59,14 @@ pub mod testing;
 
 use std::fmt;
 
-use evenfold_core::Error;
-use evenfold_core::store::{Ability, MessageStore, ProgressStore};
+use evenfold_core::store::{Ability, Announcement, MessageStore, ProgressStore};
+use evenfold_core::{Category, Error};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use sqlx::postgres::PgPool;
 
 use connections::{Connections, Way};
+use notify::Notifier;
 
 pub use facts::{Facts, IdleWriter};
 pub use fault::Fault;
@@ -79,6 +83,8 @@ pub use transaction::Within;
 pub struct Postgres {
     connections: Connections,
     schema: Schema,
+    /// None where processes are not to wake each other.
+    notifier: Option<Notifier>,
 }
 
 impl Postgres {
@@ -152,6 +158,9 @@ impl Postgres {
     /// Waits for calls under way and closes the connections, for every clone of this store. An
     /// application's own pool is left to it.
     pub async fn close(&self) {
+        if let Some(notifier) = &self.notifier {
+            notifier.close().await;
+        }
         self.connections.close().await;
     }
 
@@ -178,5 +187,18 @@ impl MessageStore for Postgres {
 
     fn abilities(&self) -> &'static [Ability] {
         &[Ability::Durable, Ability::SharedByProcesses]
+    }
+
+    fn announce(&self, category: &Category) {
+        if let Some(notifier) = &self.notifier {
+            notifier.announce(category);
+        }
+    }
+
+    fn announcements(&self) -> BoxStream<'static, Announcement> {
+        match &self.notifier {
+            Some(notifier) => notifier.announcements(),
+            None => stream::empty().boxed(),
+        }
     }
 }

@@ -23,4 +23,5 @@ mod plans;
 mod counting;
 mod faults;
 mod killed;
+mod notify;
 mod standby;
