@@ -22,6 +22,7 @@ mod store;
 pub mod subscriber;
 mod telemetry;
 mod transact;
+mod wakeups;
 
 pub use connect::connect;
 pub use entities::Entities;

@@ -16,6 +16,7 @@ use crate::connections::Connections;
 use crate::error::{is_not_allowed, while_doing};
 use crate::facts::lock_override;
 use crate::fault::Fault;
+use crate::options::Options;
 use crate::schema::{Found, Schema, look};
 
 /// Our migrations. One whose number begins a new thousand is a break: clients of an earlier release
@@ -56,9 +57,9 @@ pub enum Install {
 }
 
 /// Checks that the database is a store, or makes it one.
-pub(crate) async fn open(on: Connections, what: Install) -> Result<Postgres, Error> {
+pub(crate) async fn open(on: Connections, options: Options) -> Result<Postgres, Error> {
     let found = seen(&on).await?;
-    let schema = match (found.and_then(ready), what) {
+    let schema = match (found.and_then(ready), options.what_to_install()) {
         (Ok(schema), Install::Adopt) if !schema.has_additions() => adopt(&on).await?,
         (Ok(schema), Install::Leases) if !schema.has_leases() => install_leases(&on).await?,
         (Ok(schema), _) => schema,
@@ -68,7 +69,8 @@ pub(crate) async fn open(on: Connections, what: Install) -> Result<Postgres, Err
         ) => install(&on).await?,
         (Err(fault), _) => return Err(refused(fault)),
     };
-    Ok(Postgres { connections: on, schema, evidence: Arc::default() })
+    let notifier = options.notifier(&on);
+    Ok(Postgres { connections: on, schema, evidence: Arc::default(), notifier })
 }
 
 /// Installs our schema, or brings it up to date, all of a version or nothing of it.

@@ -56,6 +56,7 @@ mod transaction;
 mod facts;
 mod fault;
 mod install;
+mod notify;
 mod options;
 mod schema;
 
@@ -65,14 +66,16 @@ pub mod testing;
 use std::fmt;
 use std::sync::Arc;
 
-use evenfold_core::Error;
-use evenfold_core::store::{Ability, Context, MessageStore, ProgressStore};
-use futures::FutureExt;
+use evenfold_core::store::{Ability, Announcement, Context, MessageStore, ProgressStore};
+use evenfold_core::{Category, Error};
 use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 use sqlx::postgres::PgPool;
 
 use connections::{Connections, Way};
 use evidence::Evidence;
+use notify::Notifier;
 
 pub use facts::{Facts, IdleWriter};
 pub use fault::Fault;
@@ -92,6 +95,8 @@ pub struct Postgres {
     schema: Schema,
     /// What its readers of several categories know, which a clone shares.
     evidence: Arc<Evidence>,
+    /// None where processes are not to wake each other.
+    notifier: Option<Notifier>,
 }
 
 impl Postgres {
@@ -176,6 +181,9 @@ impl Postgres {
     /// Waits for calls under way and closes the connections, for every clone of this store. An
     /// application's own pool is left to it.
     pub async fn close(&self) {
+        if let Some(notifier) = &self.notifier {
+            notifier.close().await;
+        }
         self.connections.close().await;
     }
 
@@ -211,5 +219,18 @@ impl MessageStore for Postgres {
     /// Hands out a [`Transaction`].
     fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
         async { Ok(Context::with(Transaction::begin(self).await?)) }.boxed()
+    }
+
+    fn announce(&self, category: &Category) {
+        if let Some(notifier) = &self.notifier {
+            notifier.announce(category);
+        }
+    }
+
+    fn announcements(&self) -> BoxStream<'static, Announcement> {
+        match &self.notifier {
+            Some(notifier) => notifier.announcements(),
+            None => stream::empty().boxed(),
+        }
     }
 }

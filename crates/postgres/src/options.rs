@@ -17,10 +17,11 @@ use crate::error::while_doing;
 use crate::facts::Facts;
 use crate::install::Install;
 use crate::kept::QUIET;
+use crate::notify::Notifier;
 use crate::{Postgres, install};
 
 /// How long a connection is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The parameters that the driver knows; others it would pass over in silence.
 const DRIVERS: [&str; 12] = [
@@ -47,12 +48,14 @@ pub struct Options {
     connections: u32,
     install: Install,
     pooler: bool,
+    wakeups: bool,
 }
 
 impl Options {
-    /// The defaults: 10 connections, nothing is installed, and no pooler in transaction mode.
+    /// The defaults: 10 connections, nothing is installed, no pooler in transaction mode, and
+    /// processes wake each other.
     pub const fn new() -> Self {
-        Self { connections: 10, install: Install::Nothing, pooler: false }
+        Self { connections: 10, install: Install::Nothing, pooler: false, wakeups: true }
     }
 
     /// How many connections there may be, 1 to 1,000; 10 by default, made as they are needed. In a
@@ -91,6 +94,29 @@ impl Options {
         self
     }
 
+    /// Whether processes wake each other's subscribers when something was written; by default they do.
+    /// In a URL `wakeups=yes` or `wakeups=no`.
+    ///
+    /// It takes a connection beside the store's own to announce by NOTIFY, made with the first message
+    /// that is written, and another to LISTEN, made with the first subscriber that waits. Without them,
+    /// and behind a [pooler](Self::transaction_pooler), which lets nobody listen, a subscriber hears
+    /// of other processes when it polls.
+    #[must_use]
+    pub const fn wakeups(mut self, are_wanted: bool) -> Self {
+        self.wakeups = are_wanted;
+        self
+    }
+
+    /// Announces and listens, if that is wanted.
+    pub(crate) fn notifier(self, on: &Connections) -> Option<Notifier> {
+        self.wakeups.then(|| Notifier::new(on))
+    }
+
+    /// What becomes of a database without a store, or not ours.
+    pub(crate) fn what_to_install(self) -> Install {
+        self.install
+    }
+
     /// Opens the store at a URL: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, and perhaps `?`
     /// with parameters: ours, which are named with the methods here, and the driver's: `host`, which may
     /// be the folder of a socket, `hostaddr`, `port`, `dbname`, `user`, `password`, `sslmode`,
@@ -102,7 +128,7 @@ impl Options {
     /// Those of [`Postgres::connect`].
     pub async fn connect(self, url: &str) -> Result<Postgres, Error> {
         let (options, connections) = self.reach(url).await?;
-        let opened = install::open(connections.clone(), options.install).await;
+        let opened = install::open(connections.clone(), options).await;
         if opened.is_err() {
             connections.close().await;
         }
@@ -132,7 +158,7 @@ impl Options {
     ///
     /// Those of [`Postgres::connect`], without those of a URL.
     pub async fn open(self, pool: PgPool) -> Result<Postgres, Error> {
-        install::open(Connections::shared(pool, self.pooler), self.install).await
+        install::open(Connections::shared(pool, self.pooler), self).await
     }
 
     /// Connects once by itself, for a pool tries again and again and does not say why it cannot.
@@ -181,6 +207,11 @@ impl Options {
                 Some(("pooler", _)) => {
                     return refuse("`pooler=` is `none` or `transaction`".to_owned());
                 }
+                Some(("wakeups", "no")) => self.wakeups(false),
+                Some(("wakeups", "yes")) => self.wakeups(true),
+                Some(("wakeups", _)) => {
+                    return refuse("`wakeups=` is `yes` or `no`".to_owned());
+                }
                 Some(("connections", number)) => match number.parse() {
                     Ok(number) => self.connections(number)?,
                     Err(_) => return refuse("`connections=` is a number, 1 to 1000".to_owned()),
@@ -192,8 +223,8 @@ impl Options {
                 _ => {
                     let name = parameter.split('=').next().unwrap_or_default();
                     return refuse(format!(
-                        "there is no parameter `{name}`; ours are `install=`, `pooler=` and \
-                         `connections=`, and the driver's are {}",
+                        "there is no parameter `{name}`; ours are `install=`, `pooler=`, \
+                         `connections=` and `wakeups=`, and the driver's are {}",
                         DRIVERS.join(", "),
                     ));
                 }
@@ -232,7 +263,10 @@ impl Options {
 }
 
 /// Asks a connection that was quiet for long, and so finds one that broke meanwhile.
-async fn is_there(connection: &mut PgConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
+pub(crate) async fn is_there(
+    connection: &mut PgConnection,
+    idle_for: Duration,
+) -> Result<bool, sqlx::Error> {
     if idle_for > QUIET {
         connection.ping().await?;
     }
@@ -252,12 +286,13 @@ mod tests {
     #[test]
     fn a_url_names_a_database_and_its_parameters_win() {
         let url = "postgres://me:secret@db.example:5433/bank?connections=3&install=yes&\
-                   pooler=transaction&application_name=teller";
+                   pooler=transaction&wakeups=no&application_name=teller";
         let (connection, options) = Options::new().with_url(url).unwrap();
         assert_eq!(connection.get_host(), "db.example");
         assert_eq!(connection.get_database(), Some("bank"));
         assert_eq!(connection.get_application_name(), Some("teller"));
-        let chosen = Options { connections: 3, install: Install::Missing, pooler: true };
+        let chosen =
+            Options { connections: 3, install: Install::Missing, pooler: true, wakeups: false };
         assert_eq!(options, chosen);
     }
 
@@ -271,6 +306,7 @@ mod tests {
                 "`no`, `yes`, `adopt` or `leases`",
             ),
             ("postgres://me:secret@localhost/bank?pooler=statement", "`none` or `transaction`"),
+            ("postgres://me:secret@localhost/bank?wakeups=maybe", "`yes` or `no`"),
             ("postgres://me:secret@localhost/bank?connections=0", "1 to 1000"),
             ("postgres://me:secret@localhost/bank?connections=many", "1 to 1000"),
             ("postgres://me:secret@localhost/bank?instal=yes", "no parameter `instal`; ours are"),

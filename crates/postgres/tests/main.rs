@@ -26,4 +26,5 @@ mod counting;
 mod faults;
 mod killed;
 mod merged;
+mod notify;
 mod standby;

@@ -5,6 +5,7 @@
 //! [`MessageStore`], which an application holds as `dyn`. A backend is written against these docs and
 //! proven by the conformance suite of evenfold-testkit, which has a test for every law named here.
 
+mod announcements;
 mod browse;
 mod lease;
 mod merged;
@@ -19,11 +20,14 @@ mod write;
 use std::fmt;
 use std::fmt::Debug;
 
-use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 
+use crate::Category;
 use crate::error::Error;
 
+pub use announcements::Announcement;
 pub use browse::{Backlog, BrowseStore, CategorySummary, StreamSummary};
 pub use lease::{Held, Lease, LeaseGroup, LeaseStore, Member, MemberStatus};
 pub use merged::{Categories, HeldUp, Merged, MergedStore};
@@ -65,6 +69,20 @@ pub trait MessageStore:
     /// When the store cannot begin it.
     fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
         ready(Ok(Context::empty())).boxed()
+    }
+
+    /// Tells the other processes that use this store that messages were committed to a category.
+    ///
+    /// It never waits and never fails: what is announced several times in a short while is told
+    /// once, and may be lost. A store that has no way to tell it, tells nothing.
+    fn announce(&self, _category: &Category) {}
+
+    /// What other processes announce, from now on; dropping it ends the listening.
+    ///
+    /// It ends at once where a store hears nothing. Otherwise it begins deaf, and says so whenever
+    /// that changes.
+    fn announcements(&self) -> BoxStream<'static, Announcement> {
+        stream::empty().boxed()
     }
 }
 

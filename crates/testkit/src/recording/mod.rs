@@ -12,14 +12,15 @@ use evenfold_core::error::Conflict;
 use evenfold_core::handler::Context;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{
-    Ability, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery, CategorySummary, Merged,
-    MergedStore, MessageStore, ProgressStore, ReadStore, StreamSummary, WriteStore, Written,
+    Ability, Announcement, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery, CategorySummary, Merged, MergedStore, MessageStore, ProgressStore, ReadStore, StreamSummary, WriteStore, Written,
 };
 use evenfold_core::{
     Category, Error, ExpectedVersion, GlobalPosition, Memory, Position, StreamName,
 };
-use futures::FutureExt;
+use futures::channel::mpsc::{self, UnboundedSender};
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use uuid::Uuid;
 
 use crate::transaction::{TransactionLog, take_one};
@@ -67,6 +68,8 @@ struct Shared {
     failing_reads: u32,
     failing_leases: u32,
     lost_leases: u32,
+    announced: Vec<Category>,
+    listeners: Vec<UnboundedSender<Announcement>>,
 }
 
 /// A write that was asked for.
@@ -167,6 +170,19 @@ impl Recording {
     /// several, a last message, a version, a head, a listing, a backlog, a progress.
     pub fn fail_reads(&self, times: u32) {
         self.shared().failing_reads = times;
+    }
+
+    /// Every category that was announced, in order.
+    pub fn announced(&self) -> Vec<Category> {
+        self.shared().announced.clone()
+    }
+
+    /// Lets those who listen now hear this, as if another process had announced it; how many they
+    /// are.
+    pub fn hear(&self, announcement: &Announcement) -> usize {
+        let listeners = &mut self.shared().listeners;
+        listeners.retain(|listener| listener.unbounded_send(announcement.clone()).is_ok());
+        listeners.len()
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -408,5 +424,17 @@ impl MessageStore for Recording {
             Some(log) => log.begin_of(self).boxed(),
             None => self.store.context(),
         }
+    }
+
+    fn announce(&self, category: &Category) {
+        self.shared().announced.push(category.clone());
+        self.store.announce(category);
+    }
+
+    /// What [`Recording::hear`] is told.
+    fn announcements(&self) -> BoxStream<'static, Announcement> {
+        let (sender, receiver) = mpsc::unbounded();
+        self.shared().listeners.push(sender);
+        receiver.boxed()
     }
 }
