@@ -54,10 +54,13 @@ mod transaction;
 
 mod recording;
 
+mod spec;
+
 pub mod conformance;
 pub mod model;
 
 pub use clock::ManualClock;
 pub use ids::CountedIds;
 pub use recording::{FaultsIn, Outcome, Recording, Write};
+pub use spec::{Delivery, Spec, state_of};
 pub use transaction::{NotedTransaction, TransactionLog};
