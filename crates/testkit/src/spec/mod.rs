@@ -137,7 +137,8 @@ struct When {
 
 impl<'a, H: Handler> Spec<'a, H> {
     /// A spec of the handler that the closure makes on a store; it is made anew for each delivery,
-    /// and after a crash.
+    /// and after a crash. A source of ids that counts is made outside of the closure, for no id is
+    /// made twice.
     #[track_caller]
     pub fn of(make: impl Fn(Recording) -> H + Send + Sync + 'a) -> Self {
         Self {

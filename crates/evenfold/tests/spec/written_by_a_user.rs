@@ -1,17 +1,11 @@
-//! Specs of handlers and of state, written as a user of the testkit writes them.
-#![allow(
-    clippy::unwrap_used,
-    missing_docs,
-    clippy::allow_attributes,
-    reason = "tests fail by a panic"
-)]
+//! Specs of handlers, written as a user of the testkit writes them.
 
 use std::sync::{Arc, Mutex};
 
 use evenfold::message::Metadata;
 use evenfold::prelude::*;
 use evenfold::{Entities, ExpectedVersion, Store, Transacted};
-use evenfold_testkit::{Delivery, NotedTransaction, Recording, Spec, state_of};
+use evenfold_testkit::{Delivery, NotedTransaction, Recording, Spec};
 
 #[derive(Message)]
 struct Open {
@@ -53,7 +47,7 @@ enum AccountEvent {
     Withdrawn(Withdrawn),
 }
 
-#[derive(Default, Debug, PartialEq)]
+#[derive(Default)]
 struct Account {
     owner: String,
     balance: u64,
@@ -250,21 +244,4 @@ async fn a_handler_with_an_effect_outside_can_be_brought_its_message_only_once()
         .only_once("a mail cannot be called back")
         .await;
     assert_eq!(*mails.lock().unwrap(), [5]);
-}
-
-#[test]
-fn the_state_of_an_entity_is_what_its_messages_come_to() -> Result<(), Error> {
-    let account: Account = state_of(
-        "account-123",
-        [AccountEvent::from(Opened { owner: "Ann".into() }), Deposited { amount: 5 }.into()],
-    )?;
-    assert_eq!(account, Account { owner: "Ann".into(), balance: 5 });
-
-    let overdrawn = state_of::<Account>("account-123", [Withdrawn { amount: 1 }]).unwrap_err();
-    assert_eq!(
-        format!("{overdrawn:#}"),
-        "reducing `Withdrawn` at position 0 of `account-123` (global position 1): \
-         more than there is"
-    );
-    Ok(())
 }
