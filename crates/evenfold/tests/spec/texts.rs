@@ -200,3 +200,18 @@ async fn every_call_of_a_handler_is_harmed_in_every_way() {
         assert_eq!(count(&[delivery]).await, all - makes, "{delivery:?}");
     }
 }
+
+faulty!(Patient { store: Store }, |it, command| {
+    let deposited = || Deposited { amount: command.amount };
+    loop {
+        match it.store.write("account-123", deposited()).following(&command).await {
+            Err(error) if error.is_unavailable() => {}
+            answer => return answer.map(drop).map_err(HandlerError::from),
+        }
+    }
+});
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_never_gives_up_gets_its_answer_in_the_end() {
+    deposit_of_5(|store| Patient { store }).await;
+}

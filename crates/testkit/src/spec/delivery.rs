@@ -21,7 +21,7 @@ const RETRIES: u32 = 3;
 
 /// A way in which messages come to a handler, beside the plain one: once.
 ///
-/// Those that harm a call to the store are tried with each call that the handler makes.
+/// Those that harm a call to the store are tried with each call of the handler that they can befall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Delivery {
@@ -37,7 +37,8 @@ pub enum Delivery {
     Crash,
     /// A write happens and its reply is lost.
     LostReply,
-    /// A call is not answered and does not happen, nor does any other until the handler gives up.
+    /// A call is not answered and does not happen, nor does any other until the handler gives up, or
+    /// has asked a hundred times.
     NoAnswer,
 }
 

@@ -173,7 +173,8 @@ impl<'a, H: Handler> Spec<'a, H> {
     }
 
     /// Another writer is faster: in every delivery, these come to stand in the stream just before
-    /// the handler's first write to it. So a decision is tested that has to be made again.
+    /// the handler's first write to it. So a decision is tested that has to be made again. Said twice,
+    /// the last counts.
     ///
     /// # Panics
     ///

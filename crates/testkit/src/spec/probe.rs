@@ -22,9 +22,13 @@ use uuid::Uuid;
 
 use crate::ManualClock;
 use crate::controls::numbered;
+use crate::transaction::take_one;
 
 /// What another writer writes where a delivery wants a conflict; no set has it.
 pub(super) const WRITTEN_MEANWHILE: &str = "WrittenMeanwhile";
+
+/// How many calls get no answer at most, for a handler that never gives up.
+const PATIENCE: u32 = 100;
 
 /// What is done to one call of a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +81,8 @@ struct State {
     calls: Vec<Call>,
     story: Vec<String>,
     harm: Option<(usize, Harm)>,
-    is_down: bool,
+    /// How many calls get no answer from now on.
+    unanswered: u32,
     /// Counts up with each crash: a handle of an earlier process gets no answer any more.
     process: u32,
     meanwhile: Option<(StreamName, Vec<NewMessage>)>,
@@ -173,7 +178,7 @@ impl Probe {
 
     /// Lets the store answer again.
     pub(super) fn recover(&self) {
-        self.state().is_down = false;
+        self.state().unanswered = 0;
     }
 
     /// What a future comes to, or nothing when its process ends meanwhile.
@@ -203,7 +208,7 @@ impl Probe {
     ) -> Result<T, Error> {
         let what = format!("{}{}", call.what, call.detail);
         let Some((number, harm)) = self.begin(call) else { return pending().await };
-        if self.state().is_down {
+        if take_one(&mut self.state().unanswered) {
             self.note(format!("{number}. {what}: no answer"));
             return Err(Error::unavailable("waiting for the answer", "the spec said so"));
         }
@@ -239,7 +244,9 @@ impl Probe {
         let number = state.calls.len();
         state.calls.push(call);
         let harm = state.harm.take_if(|(at, _)| *at == number).map(|(_, harm)| harm);
-        state.is_down |= harm == Some(Harm::NoAnswer);
+        if harm == Some(Harm::NoAnswer) {
+            state.unanswered = PATIENCE;
+        }
         Some((number + 1, harm))
     }
 
