@@ -64,6 +64,7 @@ mod guide {
         subscribe: "guide/04-subscribe.md",
         read_model: "guide/05-read-model.md",
         postgres: "guide/06-postgres.md",
+        test: "guide/07-test.md",
         stream_names: "concepts/stream-names.md",
         positions_and_order: "concepts/positions-and-order.md",
         idempotence: "concepts/idempotence.md",
