@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use evenfold_core::handler::HandlerTransaction;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore, WriteStore, Written, check_batch};
-use evenfold_core::{Category, Error, ExpectedVersion, GlobalPosition, Position, StreamName};
+use evenfold_core::{Error, ExpectedVersion, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::lock::Mutex;
@@ -130,16 +130,5 @@ impl HandlerTransaction for Transaction {
     /// waited for the pool does not hand out before that is done.
     fn rollback(self: Box<Self>) -> BoxFuture<'static, ()> {
         async { self.on.into_inner().rollback().await.unwrap_or_default() }.boxed()
-    }
-
-    fn category_head<'a>(
-        &'a self,
-        category: &'a Category,
-    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
-        async move {
-            let mut transaction = self.transaction.lock().await;
-            read::head(self.store.connections.within(&mut transaction), category).await
-        }
-        .boxed()
     }
 }

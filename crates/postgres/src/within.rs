@@ -152,6 +152,18 @@ macro_rules! read_within {
                 }
                 .boxed()
             }
+
+            fn category_head<'a>(
+                &'a self,
+                category: &'a evenfold_core::Category,
+            ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+                async move {
+                    let mut transaction = self.on.lock().await;
+                    let on = self.store.connections.within(&mut transaction);
+                    read::head(on, category).await
+                }
+                .boxed()
+            }
         }
     };
 }

@@ -52,20 +52,24 @@ impl ReadStore for Sqlite {
         &'a self,
         category: &'a Category,
     ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
-        async move {
-            sqlx::query_scalar!(
-                r#"
+        head(&self.readers, category).boxed()
+    }
+}
+
+pub(crate) async fn head(
+    on: impl SqliteExecutor<'_>,
+    category: &Category,
+) -> Result<Option<GlobalPosition>, Error> {
+    sqlx::query_scalar!(
+        r#"
                 SELECT max(global_position) AS "position: i64" FROM messages WHERE category = ?1
                 "#,
-                category.as_str(),
-            )
-            .fetch_one(&self.readers)
-            .await
-            .and_then(|head| head.map(GlobalPosition::new).transpose().map_err(decode))
-            .map_err(|error| while_doing(format_args!("reading the end of `{category}`"), error))
-        }
-        .boxed()
-    }
+        category.as_str(),
+    )
+    .fetch_one(on)
+    .await
+    .and_then(|head| head.map(GlobalPosition::new).transpose().map_err(decode))
+    .map_err(|error| while_doing(format_args!("reading the end of `{category}`"), error))
 }
 
 pub(crate) async fn stream_page(

@@ -12,7 +12,7 @@ use std::time::Instant;
 use evenfold_core::handler::HandlerTransaction;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore, WriteStore, Written, check_batch};
-use evenfold_core::{Error, ExpectedVersion, GlobalPosition, Position, StreamName};
+use evenfold_core::{Category, Error, ExpectedVersion, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::lock::Mutex;
@@ -278,6 +278,17 @@ impl ReadStore for Transaction {
         async move {
             let mut transaction = self.on.lock().await;
             read::version(&mut **transaction, stream).await
+        }
+        .boxed()
+    }
+
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+        async move {
+            let mut transaction = self.on.lock().await;
+            read::head(&mut **transaction, category).await
         }
         .boxed()
     }

@@ -106,7 +106,7 @@ impl Work {
 
     async fn commit(
         &self,
-        mut context: Context,
+        context: Context,
         handled: Handled,
         seal: Seal<'_>,
     ) -> Result<Handled, Fault> {

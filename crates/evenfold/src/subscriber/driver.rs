@@ -21,6 +21,7 @@ use super::report::{Polled, StopReason, Stopped};
 use super::told::{Known, Told};
 use super::work::{Share, Work};
 use crate::telemetry;
+use crate::wakeups::Waiter;
 use crate::{Error, Store, StreamName};
 
 /// A subscriber that is driven by hand, a page at a time.
@@ -37,9 +38,15 @@ pub struct Poller {
     stopped: Option<Stop>,
     /// It has tried to take over since it has caught up.
     has_tried: bool,
+    /// Hears of what is written.
+    waiter: Waiter,
+    poll_interval: Duration,
     stop: CancellationToken,
     since: Instant,
 }
+
+/// How often it looks for messages at least, where it hears of those that other processes write.
+const SELDOM: Duration = Duration::from_secs(1);
 
 /// How far to go on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,6 +62,8 @@ enum Until {
 impl Poller {
     pub(super) fn new(work: Work, options: Options) -> Self {
         let machine = Machine::new(options, work.unit(), work.sharing());
+        let poll_interval = machine.poll_interval();
+        let waiter = work.store.wakeups().waiter(work.categories());
         Self {
             work: Arc::new(work),
             machine,
@@ -64,6 +73,8 @@ impl Poller {
             total: Polled::default(),
             stopped: None,
             has_tried: false,
+            waiter,
+            poll_interval,
             stop: CancellationToken::new(),
             since: Instant::now(),
         }
@@ -106,7 +117,7 @@ impl Poller {
         telemetry::started(self, self.work.store.messages().name());
         match self.go(Until::Stopped).await {
             Ok(_) => StopReason::Requested,
-            Err(error) => self.reason(error).await,
+            Err(error) => reason(Arc::clone(&self.work), error).await,
         }
     }
 
@@ -119,14 +130,8 @@ impl Poller {
                 (polled.done() + polled.replayed, StopReason::CaughtUp)
             }
             Ok(polled) => (polled.done(), StopReason::Requested),
-            Err(error) => (0, self.reason(error).await),
+            Err(error) => (0, reason(Arc::clone(&self.work), error).await),
         }
-    }
-
-    /// A version that has taken over is no failure of this one.
-    async fn reason(&self, error: Error) -> StopReason {
-        let successor = if error.is_superseded() { self.work.successor().await } else { None };
-        successor.map_or(StopReason::Failed(error), StopReason::Replaced)
     }
 
     pub(crate) fn stopped(self, reason: StopReason) -> Stopped {
@@ -230,6 +235,10 @@ impl Poller {
             biased;
             told = self.under_way.next(), if is_busy => told,
             () = self.stop.cancelled(), if !is_stopping => None,
+            () = self.waiter.changed(), if !is_stopping => {
+                self.machine.wake();
+                None
+            }
             () = until(deadline) => None,
         };
         if let Some(told) = told {
@@ -243,6 +252,11 @@ impl Poller {
     }
 
     fn take(&mut self, told: Told) {
+        if let Told::Page(_) = told {
+            let every = self.poll_interval;
+            let is_heard = self.waiter.is_heard();
+            self.machine.poll_every(if is_heard { every.max(SELDOM) } else { every });
+        }
         if let Some(input) = self.hear(told) {
             self.machine.answer(input, self.since.elapsed());
         }
@@ -253,6 +267,12 @@ impl Poller {
             Error::failed(format!("subscriber `{}` has stopped", self.work.id), "it cannot go on")
         })
     }
+}
+
+/// A version that has taken over is no failure of this one.
+async fn reason(work: Arc<Work>, error: Error) -> StopReason {
+    let successor = if error.is_superseded() { work.successor().await } else { None };
+    successor.map_or(StopReason::Failed(error), StopReason::Replaced)
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -97,6 +97,15 @@ impl Work {
         }
     }
 
+    /// The categories whose messages it waits for; none are named where it reads all.
+    pub(super) fn categories(&self) -> Vec<Category> {
+        match &self.source {
+            Source::Category(query) => vec![query.category().clone()],
+            Source::Stream(stream) => vec![stream.category()],
+            Source::Merged(categories) => categories.named().unwrap_or_default().to_vec(),
+        }
+    }
+
     /// Whether its handlers are of several categories, or messages come that are of none of theirs.
     pub(super) fn is_of_many(&self) -> bool {
         !matches!(self.source, Source::Stream(_))

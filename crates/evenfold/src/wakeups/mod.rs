@@ -50,7 +50,6 @@ impl Wakeups {
     }
 
     /// Waits for messages of these categories, beginning now.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the subscriber is to wait by it"))]
     pub(crate) fn waiter(
         self: &Arc<Self>,
         categories: impl IntoIterator<Item = Category>,
@@ -139,8 +138,6 @@ pub(crate) struct Waiter {
     woken: Arc<Notify>,
     listens: bool,
 }
-
-#[cfg_attr(not(test), expect(dead_code, reason = "the subscriber is to wait by it"))]
 impl Waiter {
     /// Waits until there may be messages that were not there when the last wait ended. Whoever never
     /// waits keeps no connection busy with listening.

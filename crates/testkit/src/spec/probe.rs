@@ -8,8 +8,9 @@ use std::task::Poll;
 
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{
-    Ability, BatchSize, BrowseStore, CategoryQuery, CategorySummary, MessageStore, ProgressStore,
-    ReadStore, StreamSummary, WriteStore, Written,
+    Ability, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery, CategorySummary,
+    LeaseStore, Merged, MergedStore, MessageStore, ProgressStore, ReadStore, StreamSummary,
+    WriteStore, Written,
 };
 use evenfold_core::{
     Category, Error, ExpectedVersion, GlobalPosition, Memory, Position, StreamName,
@@ -352,6 +353,18 @@ impl ReadStore for Probe {
         let tell = |version: &Option<Position>| ExpectedVersion::from(*version).to_string();
         self.read(Call::read(format!("look at the version of `{stream}`")), read, tell).boxed()
     }
+
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+        let read = async move || self.memory.category_head(category).await;
+        let tell = |head: &Option<GlobalPosition>| {
+            head.map_or_else(|| "none".to_owned(), |head| head.to_string())
+        };
+        self.read(Call::read(format!("look at the end of category `{category}`")), read, tell)
+            .boxed()
+    }
 }
 
 impl BrowseStore for Probe {
@@ -381,7 +394,33 @@ impl BrowseStore for Probe {
         let call = Call::read("look for a message by its id");
         self.read(call, read, |found| some(found.as_ref())).boxed()
     }
+
+    fn backlog<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        after: Option<GlobalPosition>,
+    ) -> BoxFuture<'a, Result<Backlog, Error>> {
+        let read = async move || self.memory.backlog(query, after).await;
+        let call = Call::read(format!("count of what is left of `{}`", query.category()));
+        self.read(call, read, |backlog| backlog.messages.to_string()).boxed()
+    }
 }
+
+impl MergedStore for Probe {
+    fn read_merged<'a>(
+        &'a self,
+        of: &'a Categories,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Merged, Error>> {
+        let read = async move || self.memory.read_merged(of, from, limit).await;
+        let call = Call::read(format!("read of {of}")).with(format!(" from {from}"));
+        self.read(call, read, |page| count(page.messages.len(), "message")).boxed()
+    }
+}
+
+/// A handler holds no leases.
+impl LeaseStore for Probe {}
 
 /// By reading and writing through this store, so that it is harmed like any other call.
 impl ProgressStore for Probe {}
