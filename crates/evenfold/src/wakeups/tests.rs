@@ -1,6 +1,4 @@
-use std::future::poll_fn;
 use std::sync::atomic::AtomicU64;
-use std::task::Poll;
 
 use evenfold_core::ExpectedVersion;
 use evenfold_core::message::NewMessage;
