@@ -5,8 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use evenfold_core::message::NewMessage;
-use evenfold_core::store::{BatchSize, ReadStore, WriteStore, Written};
-use evenfold_core::{ExpectedVersion, Position, StreamName};
+use evenfold_core::store::{BatchSize, Categories, MergedStore, ReadStore, WriteStore, Written};
+use evenfold_core::{ExpectedVersion, GlobalPosition, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_postgres::{Fault, Postgres};
 use tempfile::TempDir;
@@ -97,12 +97,21 @@ async fn a_store_led_to_a_standby_reads_there_and_goes_on_writing_at_the_primary
         let place = Place::leading_to(&primary)?;
         let store = Postgres::options().connections(1)?.connect(&place.url(database)).await?;
         store.write(&stream, &messages(0..2)?, ExpectedVersion::NoStream).await?;
+        let merged = || {
+            let (of, from) = (Categories::all(), GlobalPosition::START);
+            let store = store.clone();
+            async move { store.read_merged(&of, from, BatchSize::DEFAULT).await }
+        };
+        assert_eq!(merged().await?.messages.len(), 2);
         for batch in [messages(2..3)?, messages(3..6)?] {
             place.lead_to(&standby)?;
             hang_up(&primary.url(database)).await?;
             let written = write_until(Some(ONLY_READS), &store, &stream, &batch).await?;
             assert_eq!(written, None, "a standby has written");
             read_until(2, &store, &stream).await?;
+            // Who writes is not known there.
+            let refused = merged().await.unwrap_err();
+            assert_eq!(Fault::of(&refused), Some(&fault), "{refused:?}");
 
             place.lead_to(&primary)?;
             hang_up(&standby.url(database)).await?;
