@@ -82,7 +82,7 @@ impl Postgres {
     ) -> Result<Merged, Error> {
         self.check_once().await?;
         let end = Instant::now() + PATIENCE;
-        let (mut wait, mut asked) = (FIRST_WAIT, false);
+        let mut asked = false;
         loop {
             let Page { merged, hole } = self.merged_page(of, from, limit).await?;
             let has_moved = merged.scanned >= from;
@@ -90,20 +90,28 @@ impl Postgres {
             let is_done = asked && (has_moved || Instant::now() >= end);
             let Some(hole) = hole.filter(|_| !is_done) else { return Ok(merged) };
             asked = true;
-            loop {
-                let holders = self.holders(hole).await?;
-                if holders.is_empty() {
-                    break;
-                }
-                if has_moved {
-                    return Ok(merged);
-                }
-                if Instant::now() >= end {
-                    return Ok(Merged { held: self.longest(&holders).await?, ..merged });
-                }
-                sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_WAIT);
+            // What has come already is not kept waiting.
+            let end = if has_moved { Instant::now() } else { end };
+            let holders = self.outwait(hole, end).await?;
+            if has_moved && !holders.is_empty() {
+                return Ok(merged);
             }
+            if !holders.is_empty() {
+                return Ok(Merged { held: self.longest(&holders).await?, ..merged });
+            }
+        }
+    }
+
+    /// Waits until nobody keeps a hole from being decided, or says who still does at the end.
+    async fn outwait(&self, hole: Hole, end: Instant) -> Result<Vec<String>, Error> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let holders = self.holders(hole).await?;
+            if holders.is_empty() || Instant::now() >= end {
+                return Ok(holders);
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
@@ -126,9 +134,7 @@ impl Postgres {
             // The first number that is neither decided nor there.
             let open = (line.before + 1).max(decided + 1);
             if open < line.global_position {
-                if let Some(last) = GlobalPosition::new(open - 1).ok().filter(|it| *it >= from) {
-                    merged.scanned = last;
-                }
+                merged.scanned = GlobalPosition::new(open - 1)?;
                 return Ok(Page { merged, hole: Some(Hole { at: open, below, server }) });
             }
             let (row, wanted) = line.split();

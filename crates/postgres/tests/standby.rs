@@ -5,8 +5,10 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use evenfold_core::message::NewMessage;
-use evenfold_core::store::{BatchSize, ReadStore, WriteStore, Written};
-use evenfold_core::{ExpectedVersion, Position, StreamName};
+use evenfold_core::store::{
+    BatchSize, Categories, Merged, MergedStore, ReadStore, WriteStore, Written,
+};
+use evenfold_core::{ExpectedVersion, GlobalPosition, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_postgres::{Fault, Postgres};
 use tempfile::TempDir;
@@ -75,6 +77,10 @@ async fn read_until(count: u32, store: &Postgres, stream: &StreamName) -> Result
     Ok(())
 }
 
+async fn read_all(store: &Postgres) -> Result<Merged, evenfold_core::Error> {
+    store.read_merged(&Categories::all(), GlobalPosition::START, BatchSize::DEFAULT).await
+}
+
 const ONLY_READS: &str =
     "this transaction only reads, as each does on a standby; connect to the primary";
 
@@ -97,12 +103,16 @@ async fn a_store_led_to_a_standby_reads_there_and_goes_on_writing_at_the_primary
         let place = Place::leading_to(&primary)?;
         let store = Postgres::options().connections(1)?.connect(&place.url(database)).await?;
         store.write(&stream, &messages(0..2)?, ExpectedVersion::NoStream).await?;
+        assert_eq!(read_all(&store).await?.messages.len(), 2);
         for batch in [messages(2..3)?, messages(3..6)?] {
             place.lead_to(&standby)?;
             hang_up(&primary.url(database)).await?;
             let written = write_until(Some(ONLY_READS), &store, &stream, &batch).await?;
             assert_eq!(written, None, "a standby has written");
             read_until(2, &store, &stream).await?;
+            // Who writes is not known there.
+            let refused = read_all(&store).await.unwrap_err();
+            assert_eq!(Fault::of(&refused), Some(&fault), "{refused:?}");
 
             place.lead_to(&primary)?;
             hang_up(&standby.url(database)).await?;

@@ -35,10 +35,10 @@ async fn is_what_is_read(store: &dyn MessageStore, query: &CategoryQuery) -> Res
     let whole = category_of(store, &CategoryQuery::new(query.category().clone())).await?;
     let head = whole.last().map(|message| message.global_position);
     let places = whole.iter().map(|message| message.global_position);
-    let held = category_of(store, query).await?;
+    let wanted = category_of(store, query).await?;
     for after in [None].into_iter().chain(places.map(Some)) {
         let before: Vec<_> =
-            held.iter().filter(|message| Some(message.global_position) > after).collect();
+            wanted.iter().filter(|message| Some(message.global_position) > after).collect();
         let read = Backlog {
             messages: before.len().try_into().unwrap_or_default(),
             oldest: before.iter().map(|message| message.time).min(),

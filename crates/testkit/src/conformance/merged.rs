@@ -19,8 +19,8 @@ use crate::controls::{batch, id, stream};
 const START: GlobalPosition = GlobalPosition::START;
 
 fn categories(names: &[&str]) -> Result<Categories, Error> {
-    let named: Vec<_> = names.iter().map(|name| Category::new(*name)).collect::<Result<_, _>>()?;
-    Ok(Categories::of(named)?)
+    let each: Vec<_> = names.iter().map(|name| Category::new(*name)).collect::<Result<_, _>>()?;
+    Ok(Categories::of(each)?)
 }
 
 /// Writes a message to each of these streams, with ids that count from 1.
@@ -98,8 +98,8 @@ pub(super) async fn a_page_of_all_categories_leaves_bookkeeping_out(
     let store = with_streams(subject, &names).await?;
     let all = page(&*store, &Categories::all()).await?;
     assert_eq!(ids(&all.messages), numbered([1, 4, 6, 7, 9]));
-    let named = categories(&["account:position", "account:command+position", "account"])?;
-    assert_eq!(ids(&page(&*store, &named).await?.messages), numbered([1, 2, 3]));
+    let some = categories(&["account:position", "account:command+position", "account"])?;
+    assert_eq!(ids(&page(&*store, &some).await?.messages), numbered([1, 2, 3]));
     Ok(())
 }
 
