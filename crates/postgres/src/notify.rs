@@ -106,9 +106,12 @@ impl Notifier {
         stream::unfold(hearing, async |mut hearing| Some((hearing.next().await?, hearing))).boxed()
     }
 
-    /// Whoever listens and looks no more at what he hears is not waited for.
+    /// Closes the connections. Whoever listens and looks no more at what there is to hear is not
+    /// waited for.
     pub(crate) async fn close(&self) {
-        timeout(PROBE_WITHIN, self.0.pool.close()).await.ok();
+        let pool = self.0.pool.clone();
+        let closed = tokio::spawn(async move { pool.close().await });
+        timeout(PROBE_WITHIN, closed).await.ok();
     }
 }
 
