@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::common::pooler::Pooler;
 use crate::common::wire::Wire;
-use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
+use crate::common::{MESSAGE_DB, Result, execute, messages, poll_some, raw};
 
 const FIRST: ExpectedVersion = ExpectedVersion::NoStream;
 
@@ -70,7 +70,8 @@ impl Beside {
         insert(&mut context, amount).await?;
         let connection = context.require::<Transaction>()?.connection();
         let pid = sqlx::query_scalar("SELECT pg_backend_pid()").persistent(false);
-        Ok((context, pid.fetch_one(connection).await?))
+        let pid = pid.fetch_one(connection).await?;
+        Ok((context, pid))
     }
 
     async fn terminate(&self, pid: i32) -> Result {
@@ -121,7 +122,7 @@ async fn a_backend_that_is_terminated_takes_the_effect_with_the_record() -> Resu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_answer_is_lost_is_settled_by_its_record() -> Result {
     for database in [TestDatabase::from_template(MESSAGE_DB).await?, TestDatabase::new().await?] {
-        let wire = Wire::to(&database.url(), "COMMIT").await?;
+        let wire = Wire::to(&database.url(), "COMMIT\0").await?;
         let behind = Beside::with(database, Postgres::connect(&wire.url).await?).await?;
         let (context, _) = behind.inserted(1).await?;
         context.write(&behind.progress, &messages(1..2)?, FIRST).await?;
