@@ -91,7 +91,6 @@ impl Store {
         &*self.ids
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "the subscriber is to wait by it"))]
     pub(crate) fn wakeups(&self) -> &Arc<Wakeups> {
         &self.wakeups
     }
