@@ -159,6 +159,24 @@ impl Store {
         write
     }
 
+    /// Whether a message was followed to this stream before, by the step of this name (empty where
+    /// there is but one): for a handler that does something outside of the store, which it is not to
+    /// do again when the message comes again.
+    ///
+    /// # Errors
+    ///
+    /// When the name is invalid, or the store fails.
+    pub async fn is_followed<M>(
+        &self,
+        received: &Received<M>,
+        stream: impl TryInto<StreamName, Error: Into<Error>>,
+        step: &str,
+    ) -> Result<bool, Error> {
+        let stream = stream.try_into().map_err(Into::into)?;
+        let first = received.ids_again(&stream, step).first();
+        Ok(self.messages.message(first).await?.is_some())
+    }
+
     /// Reads the messages of a stream, from a position on (that one too), in pages of 1,000.
     ///
     /// An illegal name, or a store that fails, is the last item of what is read.

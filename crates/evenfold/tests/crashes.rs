@@ -142,3 +142,32 @@ async fn why_it_stopped_stands_where_another_process_can_read_it() {
          no luck with 2"
     );
 }
+
+/// Sends a mail for each deposit, once, and notes that it did.
+#[derive(Clone)]
+struct Mails(Store, Arc<Mutex<Vec<u64>>>);
+
+#[handler(AccountEvent, skip(Withdrawn))]
+impl Mails {
+    async fn deposited(&self, event: Received<Deposited>) -> Result<(), Error> {
+        if self.0.is_followed(&event, "mail-1", "").await? {
+            return Ok(());
+        }
+        self.1.lock().unwrap().push(event.amount);
+        let sent = Deposited { amount: event.amount };
+        self.0.write("mail-1", sent).following(&event).await?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_handler_can_ask_whether_it_has_followed_a_message_already() {
+    let store = memory();
+    deposit(&store, "1", &[1, 2, 3]).await;
+    let mails = Mails(store.clone(), Arc::default());
+    for _ in 0..3 {
+        let mut poller = store.subscriber("mails", mails.clone()).into_poller().unwrap();
+        poller.poll_once().await.unwrap();
+    }
+    assert_eq!(*mails.1.lock().unwrap(), [1, 2, 3]);
+}

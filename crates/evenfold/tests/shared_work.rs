@@ -167,6 +167,23 @@ async fn a_static_group_goes_on_as_one_that_is_shared_by_leases() {
 }
 
 #[tokio::test]
+async fn a_static_member_does_not_begin_where_its_group_had_another_size() {
+    let store = memory();
+    round(&store, 1).await;
+    let book = Book::default();
+    let member = |size| store.subscriber("clerk", Clerk(book.clone(), 0)).group(0, size);
+    member(2).run_until_caught_up().await.unwrap();
+    let refused = member(3).run_until_caught_up().await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "consumer group size `3`: subscriber `clerk` of `account` has progress as a group of 2, \
+         which says nothing of where one of 3 begins; say that by `.start_at(…)`"
+    );
+    let told = member(3).start_at(evenfold::GlobalPosition::START);
+    told.run_until_caught_up().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_group_of_another_size_is_refused() {
     let store = memory();
     round(&store, 1).await;

@@ -68,6 +68,7 @@ impl Subscriber {
                 handlers: Arc::clone(&handlers),
                 converters: Arc::clone(&converters),
                 strict: self.strict,
+                has_start: self.start.is_some(),
                 transactional: options.transactional,
                 errors: self.errors,
                 policies: self.policies.clone(),

@@ -11,8 +11,8 @@ use std::time::Duration;
 use evenfold_core::error::Invalid;
 use evenfold_core::message::{Converters, Recorded};
 use evenfold_core::store::{
-    BatchSize, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member, ParkingStream, Place,
-    Progress, ProgressStream, SubscriberId, Unit,
+    Ability, BatchSize, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member,
+    ParkingStream, Place, Progress, ProgressStream, SubscriberId, Unit,
 };
 use evenfold_core::subscriber::{ErrorPolicy, Lane, Sharing};
 
@@ -60,6 +60,8 @@ pub(super) struct Work {
     pub(super) handlers: Arc<[Box<dyn Dispatch>]>,
     pub(super) converters: Arc<Converters>,
     pub(super) strict: bool,
+    /// Somebody said where it begins.
+    pub(super) has_start: bool,
     pub(super) transactional: bool,
     pub(super) errors: ErrorPolicy,
     pub(super) policies: Vec<Policy>,
@@ -160,13 +162,58 @@ impl Work {
             let rule = format!("version {successor} has taken over");
             return Err(Invalid::new("subscriber", &self.id, rule).into());
         }
+        if progress.is_none() {
+            self.check_size(&book.stream).await?;
+        }
         Ok((book, progress, self.is_in_charge().await?))
+    }
+
+    /// A member that begins where its group had another size would handle everything again, beside
+    /// those of the other size.
+    async fn check_size(&self, of: &ProgressStream) -> Result<(), Error> {
+        let (category, size) = match (&self.source, &self.share) {
+            (Source::Category(query), Share::Leased(tenancy)) => {
+                (query.category(), tenancy.group.buckets())
+            }
+            (Source::Category(query), Share::Whole { .. }) => match query.group() {
+                Some(group) => (query.category(), group.size()),
+                None => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        if self.has_start {
+            return Ok(());
+        }
+        let ours = of.stream().category();
+        let mut after: Option<StreamName> = None;
+        loop {
+            let page =
+                self.store.messages().streams(&ours, after.as_ref(), BatchSize::DEFAULT).await?;
+            let mut sizes = page.iter().filter_map(|it| size_of(&it.stream, &self.id));
+            if let Some(other) = sizes.find(|other| *other != size) {
+                let rule = format!(
+                    "subscriber `{}` of `{category}` has progress as a group of {other}, which says \
+                     nothing of where one of {size} begins; say that by `.start_at(…)`",
+                    self.id
+                );
+                return Err(Invalid::new("consumer group size", size, rule).into());
+            }
+            after = page.last().map(|last| last.stream.clone());
+            if page.len() < BatchSize::DEFAULT.as_len() {
+                return Ok(());
+            }
+        }
     }
 
     /// Opens the progress record of a lane.
     async fn open(&self, lane: Lane) -> Result<(Book, Option<Progress>), Error> {
         if let Source::Merged(_) = &self.source {
             self.store.messages().check_merged().await?;
+        }
+        let abilities = self.store.messages().abilities();
+        if self.transactional && !abilities.contains(&Ability::Transactions) {
+            let hint = "a transactional subscriber runs on a store that declares it";
+            return Err(Error::lacking(Ability::Transactions, hint));
         }
         let (book, progress) = Book::open(&self.store, self.progress(lane)?).await?;
         if let Some(done) = progress.as_ref().and_then(|progress| progress.done) {
@@ -225,4 +272,13 @@ impl Work {
         let scanned = scanned.map(GlobalPosition::get).filter(|_| !is_full).max(last);
         Ok(Fetched { page: page.into_iter().map(Arc::new).collect(), scanned, is_full })
     }
+}
+
+/// The size of the group whose member keeps its progress in this stream, if it is one of ours.
+fn size_of(stream: &StreamName, id: &SubscriberId) -> Option<u16> {
+    let entity = stream.entity_id()?.to_string();
+    let member = entity.strip_prefix(id.as_str())?.strip_prefix('+')?;
+    let (member, size) = member.split_once("of")?;
+    member.parse::<u16>().ok()?;
+    size.parse().ok()
 }

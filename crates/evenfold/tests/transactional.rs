@@ -1,0 +1,144 @@
+//! Effects that are committed with the progress: each message has its effect once, whatever fails.
+
+mod story;
+
+use std::time::Duration;
+
+use evenfold::prelude::*;
+use evenfold::{ErrorPolicy, Memory, Store, Subscriber};
+use evenfold_testkit::{NotedTransaction, Recording, TransactionLog};
+use story::{AccountEvent, Deposited, Notes, Withdrawn, deposit, progress};
+
+/// Notes each amount in the transaction of the store, and fails afterwards if it is told to.
+struct Counts(Notes);
+
+#[handler(AccountEvent, skip(Withdrawn))]
+impl Counts {
+    async fn deposited(
+        &self,
+        event: Received<Deposited>,
+        context: &mut Context,
+    ) -> Result<(), HandlerError> {
+        context.require::<NotedTransaction>()?.note(event.amount.to_string());
+        let received = event.map(AccountEvent::from);
+        evenfold::handler::Handler::handle(&self.0, received, context).await
+    }
+}
+
+fn store(log: &TransactionLog) -> (Store, Recording) {
+    let recording = Recording::default().with_transactions(log);
+    (Store::new(recording.clone()), recording)
+}
+
+fn counts(store: &Store, notes: &Notes) -> Subscriber {
+    let quick = Duration::from_millis(1);
+    let policy = ErrorPolicy::park().retries(1).delays(quick, quick);
+    store.subscriber("counts", Counts(notes.clone())).errors(policy).transactional()
+}
+
+const NUMBERS: [&str; 9] = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
+
+async fn nine(store: &Store) {
+    for amount in 1..=9_u64 {
+        deposit(store, &(amount % 3).to_string(), &[amount]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_reply_is_lost_has_its_effect_once() {
+    let log = TransactionLog::default();
+    let (store, _) = store(&log);
+    nine(&store).await;
+    log.lose_commits(3);
+    counts(&store, &Notes::default()).run_until_caught_up().await.unwrap();
+    assert_eq!(log.effects(), NUMBERS);
+    assert_eq!(progress(&store, "account:position-counts").await.unwrap(), r#"{"position":9}"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_is_refused_and_a_store_that_is_away_are_tried_again() {
+    let log = TransactionLog::default();
+    let (store, recording) = store(&log);
+    nine(&store).await;
+    log.refuse_commits(1);
+    log.refuse_begins(2);
+    recording.lose_reply_next(2);
+    let notes = Notes::default();
+    notes.fail_on(4);
+    counts(&store, &notes).run_until_caught_up().await.unwrap();
+    assert_eq!(log.effects(), NUMBERS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_ends_anywhere_leaves_each_effect_once() {
+    let log = TransactionLog::default();
+    let (store, _) = store(&log);
+    nine(&store).await;
+    // Each life is dropped after so many steps of its future, wherever that is.
+    for steps in 1..400 {
+        let run = counts(&store, &Notes::default()).run_until_caught_up();
+        let mut run = std::pin::pin!(run);
+        for _ in 0..steps {
+            if futures::FutureExt::now_or_never(run.as_mut()).is_some() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    counts(&store, &Notes::default()).run_until_caught_up().await.unwrap();
+    assert_eq!(log.effects(), NUMBERS);
+    assert!(store.parking("counts", "account").unwrap().list().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_parked_has_its_effect_once_when_it_is_replayed() {
+    let log = TransactionLog::default();
+    let (store, _) = store(&log);
+    nine(&store).await;
+    let notes = Notes::default();
+    (0..2).for_each(|_| notes.fail_on(2));
+    counts(&store, &notes).run_until_caught_up().await.unwrap();
+    assert_eq!(log.effects(), ["1", "3", "4", "6", "7", "9"]);
+    let parking = store.parking("counts", "account").unwrap();
+    assert_eq!(parking.list().await.unwrap().len(), 3);
+    log.lose_commits(2);
+    parking.replay_all().await.unwrap();
+    counts(&store, &notes).run_until_caught_up().await.unwrap();
+    assert_eq!(log.effects(), ["1", "3", "4", "6", "7", "9", "2", "5", "8"]);
+    assert!(parking.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn two_processes_count_together_what_is_there_once() {
+    let log = TransactionLog::default();
+    let (store, _) = store(&log);
+    nine(&store).await;
+    let mut first = counts(&store, &Notes::default()).batch_size(2).into_poller().unwrap();
+    first.poll_once().await.unwrap();
+    counts(&store, &Notes::default()).run_until_caught_up().await.unwrap();
+    deposit(&store, "1", &[10]).await;
+    let mut ended = first.poll_once().await;
+    while ended.is_ok() {
+        ended = first.poll_once().await;
+    }
+    assert!(ended.unwrap_err().is_superseded());
+    counts(&store, &Notes::default()).run_until_caught_up().await.unwrap();
+    let mut all: Vec<_> = NUMBERS.to_vec();
+    all.push("10");
+    assert_eq!(log.effects(), all);
+}
+
+#[tokio::test]
+async fn a_handler_that_asks_for_another_transaction_is_told_which_there_is() {
+    let memory = Store::new(Memory::new());
+    deposit(&memory, "1", &[1]).await;
+    let stops = memory.subscriber("counts", Counts(Notes::default()));
+    let stops = stops.errors(ErrorPolicy::stop().retries(0)).transactional();
+    let error = format!("{:#}", stops.run_until_caught_up().await.unwrap_err());
+    assert!(error.contains("a handler needs a `evenfold_testkit::"), "{error}");
+    assert!(error.contains("the store of this subscriber hands out `evenfold_core::"), "{error}");
+    let plain = memory.subscriber("plain", Counts(Notes::default()));
+    let plain = plain.errors(ErrorPolicy::stop().retries(0)).run_until_caught_up();
+    let error = format!("{:#}", plain.await.unwrap_err());
+    assert!(error.ends_with("say `.transactional()` on the subscriber, of a store that has them"));
+}
