@@ -218,6 +218,9 @@ impl Machine {
             Then::Park if self.lot.parked() < PARKED_IN_ALL => {
                 let cause = Cause::Failed(attempts.saturating_add(1));
                 self.queues.judge(place, cause);
+                if let Some(item) = self.queues.running_at(place) {
+                    self.lot.parks(&item.stream);
+                }
                 self.urgent.push_back(Action::Park(place, cause));
             }
             Then::Park | Then::Stop => {
@@ -231,12 +234,14 @@ impl Machine {
         let Some(item) = self.queues.running_at(place) else { return };
         let (stream, lane) = (item.stream.clone(), item.lane);
         if self.lanes.get(&lane).is_none_or(Track::is_gone) {
+            self.lot.parked_one(&stream);
             return self.finished(place, Track::finish);
         }
         match parked {
             Ok(queue) => {
                 let is_parked = !queue.is_empty();
-                self.lot.take(stream, lane, queue);
+                self.lot.take(stream.clone(), lane, queue);
+                self.lot.parked_one(&stream);
                 if is_parked {
                     self.finished(place, Track::finish);
                 } else {
@@ -244,8 +249,12 @@ impl Machine {
                     self.ended(lane);
                 }
             }
-            Err(Fault::Unavailable) => self.rest(place, lane, self.again(now), false),
+            Err(Fault::Unavailable) => {
+                self.lot.parked_one(&stream);
+                self.rest(place, lane, self.again(now), false);
+            }
             Err(Fault::Superseded | Fault::Failed) => {
+                self.lot.parked_one(&stream);
                 self.rest(place, lane, Duration::MAX, false);
                 self.fail();
             }

@@ -312,7 +312,9 @@ impl Track {
     /// by is recorded too, for that is the last chance.
     pub(super) fn is_closed(&self, is_failing: bool) -> bool {
         let is_told = self.is_held || is_failing;
-        let is_begun = self.began.is_some() && self.began != self.left_over();
+        // A record that was not heard of may stand, and say that a message was begun.
+        let is_begun =
+            self.is_mark_wanted || self.began.is_some() && self.began != self.left_over();
         let is_open = self.done != self.recorded || is_begun || is_told;
         !self.is_live()
             || self.is_ended

@@ -19,11 +19,16 @@ pub(super) struct Lot {
     /// The streams whose first message may be tried again.
     due: VecDeque<StreamName>,
     timers: BTreeSet<(Duration, StreamName)>,
+    /// The streams of which a message is being parked, and the version they are known at: an answer
+    /// may be older than what was read meanwhile.
+    parking: HashMap<StreamName, Option<Position>>,
     /// How many are being tried again.
     busy: usize,
     /// The notes were read once to their end.
     is_known: bool,
     is_following: bool,
+    /// What is being read is too old to be all that must be known.
+    is_too_old: bool,
     follow_at: Duration,
 }
 
@@ -62,8 +67,9 @@ impl Lot {
 
     pub(super) fn followed(&mut self, again: Duration, is_known: bool) {
         self.is_following = false;
-        self.is_known |= is_known;
-        self.follow_at = again;
+        self.is_known |= is_known && !self.is_too_old;
+        self.follow_at = if self.is_too_old && is_known { Duration::ZERO } else { again };
+        self.is_too_old = false;
     }
 
     pub(super) fn follow_after(now: Duration) -> Duration {
@@ -73,6 +79,7 @@ impl Lot {
     /// What a lane has parked is to be read again before the lane is begun with.
     pub(super) fn look_again(&mut self) {
         self.is_known = false;
+        self.is_too_old = self.is_following;
         self.follow_at = Duration::ZERO;
     }
 
@@ -82,8 +89,25 @@ impl Lot {
         follow.into_iter().chain(again).min()
     }
 
+    /// A message of the stream is being parked.
+    pub(super) fn parks(&mut self, stream: &StreamName) {
+        let known = self.streams.get(stream).and_then(|spot| spot.queue.version());
+        self.parking.entry(stream.clone()).or_insert(known);
+    }
+
+    /// No message of the stream is being parked any more.
+    pub(super) fn parked_one(&mut self, stream: &StreamName) {
+        self.parking.remove(stream);
+    }
+
     /// Takes in what is parked of a stream.
     pub(super) fn take(&mut self, stream: StreamName, lane: Lane, queue: ParkedQueue) {
+        if let Some(known) = self.parking.get_mut(&stream) {
+            if *known > queue.version() {
+                return;
+            }
+            *known = queue.version();
+        }
         let known = self.streams.get(&stream);
         if known.is_some_and(|known| known.queue.version() > queue.version()) {
             return;

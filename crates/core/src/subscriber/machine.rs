@@ -47,6 +47,9 @@ pub struct Machine {
     pub(super) tested: Option<Lane>,
     /// Lanes whose lease is being given up.
     pub(super) releasing: Vec<Lane>,
+    /// Lanes that were given up since the leases were last to be renewed; the answer to that may be
+    /// older.
+    pub(super) let_go: Vec<Lane>,
     pub(super) stopping: Option<Stop>,
     /// What is not recorded yet cannot be.
     pub(super) is_giving_up: bool,
@@ -94,6 +97,7 @@ impl Machine {
             urgent: VecDeque::new(),
             tested: None,
             releasing: Vec::new(),
+            let_go: Vec::new(),
             stopping: None,
             is_giving_up: false,
             ending: Ending::NotYet,
@@ -189,6 +193,7 @@ impl Machine {
         }
         let tenure = self.tenure.as_mut()?;
         if tenure.renew(now) {
+            self.let_go = self.releasing.clone();
             return Some(Action::Renew);
         }
         let releasing = &self.releasing;
@@ -197,6 +202,7 @@ impl Machine {
         };
         let lane = self.lanes.iter().find(is_drained).map(|(lane, _)| *lane)?;
         self.releasing.push(lane);
+        self.let_go.push(lane);
         Some(Action::Release(lane))
     }
 

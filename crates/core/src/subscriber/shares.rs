@@ -32,13 +32,15 @@ impl Machine {
 
     /// A lane is ours, for now where it is one too many.
     fn keep(&mut self, lane: Lane, is_surplus: bool) {
-        let is_leaving = is_surplus || self.releasing.contains(&lane);
+        let is_let_go = self.releasing.contains(&lane) || self.let_go.contains(&lane);
+        let is_leaving = is_surplus || is_let_go;
         let Some(track) = self.lanes.get_mut(&lane) else {
             if self.stopping.is_none() && !is_leaving {
                 self.lanes.insert(lane, Track::new());
-            } else if self.stopping.is_none() && !self.releasing.contains(&lane) {
+            } else if self.stopping.is_none() && !is_let_go {
                 // It is not even begun with.
                 self.releasing.push(lane);
+                self.let_go.push(lane);
                 self.urgent.push_back(Action::Release(lane));
             }
             return;
@@ -67,16 +69,16 @@ impl Machine {
         let Some(track) = self.lanes.get_mut(&lane).filter(|track| !track.is_gone()) else {
             return;
         };
-        let queues = &mut self.queues;
+        let (queues, lot) = (&mut self.queues, &mut self.lot);
         // What was decided and not begun does not begin.
         self.urgent.retain(|action| {
             let (Action::Skip(place) | Action::Park(place, _)) = action else { return true };
-            let is_of_lane = queues.running_at(*place).is_some_and(|item| item.lane == lane);
-            if is_of_lane {
-                queues.give_back(*place);
-                track.running = track.running.saturating_sub(1);
-            }
-            !is_of_lane
+            let of_lane = queues.running_at(*place).filter(|item| item.lane == lane);
+            let Some(item) = of_lane else { return true };
+            lot.parked_one(&item.stream);
+            queues.give_back(*place);
+            track.running = track.running.saturating_sub(1);
+            false
         });
         track.leave_behind();
         queues.drop_lane(lane);

@@ -57,6 +57,9 @@ impl Machine {
             };
             track.running += 1;
             self.queues.begin(cause);
+            if let Some(item) = self.queues.running_at(place).filter(|_| cause.is_some()) {
+                self.lot.parks(&item.stream);
+            }
             return Some(match cause {
                 Some(cause) => Action::Park(place, cause),
                 None => Action::Handle(place, self.committed_with(place, lane)),

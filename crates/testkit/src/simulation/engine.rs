@@ -10,7 +10,6 @@ use evenfold_core::{Position, StreamName};
 use super::bug::Bug;
 use super::laws::{Breach, Kept};
 use super::process::{Call, Lost, Ticket};
-use super::scenario::ms;
 use super::world::{Event, World};
 
 /// What a call of the store comes to.
@@ -62,6 +61,13 @@ impl World<'_> {
                 self.at(at, Event::Head(ticket));
                 return Ok(());
             }
+            Action::ReadProgress(lane) => {
+                // What it did before it lost the lane is no matter of this tenure.
+                let truth = &self.truth;
+                process.finished.retain(|place| truth.lane_of(*place) != Some(*lane));
+                self.add(ticket, call);
+                20
+            }
             Action::Release(lane) => {
                 let is_begun = process.machine.lanes().any(|it| it == *lane);
                 if is_begun {
@@ -103,7 +109,8 @@ impl World<'_> {
         if self.bug == Some(Bug::FailedReadNotAnswered) && matches!(input, Input::Page(Err(_))) {
             return;
         }
-        let at = self.now + ms(self.random.between(0, 20));
+        let is_slow = !self.is_calm && self.random.chance(4);
+        let at = self.after(0, if is_slow { 2000 } else { 20 });
         self.at(at, Event::Answer(ticket, input));
     }
 
@@ -189,11 +196,9 @@ impl World<'_> {
             return Input::Progress(lane, Err(Fault::Unavailable));
         }
         let (version, progress) = self.store.progress(lane);
-        let of_lane: Vec<_> = self.truth.of_lane(lane).map(|told| told.item.place).collect();
         if let Some(process) = self.processes.get_mut(index) {
             process.versions.insert(lane, version);
             process.lost.remove(&lane);
-            process.finished.retain(|place| !of_lane.contains(place));
         }
         Input::Progress(lane, Ok(progress))
     }

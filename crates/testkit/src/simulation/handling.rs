@@ -77,7 +77,9 @@ impl World<'_> {
     fn crashes(&mut self, process: usize, place: Place) -> Kept {
         self.note(|| format!("{place} brings p{process} down"));
         let is_counted = self.scenario.is_only_poison();
-        let limit = self.scenario.options.crashes.unwrap_or(u32::MAX).saturating_add(1);
+        // The first time it was not known to be a suspect, and each other one before it may end that.
+        let first = self.truth.poison_up_to(place);
+        let limit = self.scenario.options.crashes.unwrap_or(u32::MAX).saturating_add(first);
         let told = self.truth.at(place)?;
         told.crashes += 1;
         let crashes = told.crashes;

@@ -24,8 +24,9 @@ pub enum Law {
     Leases,
     /// Where the effects of a message are committed with the progress, they are applied once.
     ExactlyOnce,
-    /// A message that brings the process down is parked, after as many crashes as are allowed and the
-    /// first; no other is.
+    /// A message that brings the process down is parked, after as many crashes as are allowed, and one
+    /// more for itself and for each other such message of its lane before it; no other is parked for
+    /// that.
     Poison,
     /// No more messages are held or handled at a time than the options say, and one of a stream.
     Bounded,
@@ -116,6 +117,13 @@ impl Truth {
     pub(super) fn at(&mut self, place: Place) -> Result<&mut Told, Breach> {
         let unknown = || Breach(Law::NothingLost, format!("there is no message at {place}"));
         self.messages.get_mut(&place).ok_or_else(unknown)
+    }
+
+    /// How many messages of its lane bring the process down, up to this one.
+    pub(super) fn poison_up_to(&self, place: Place) -> u32 {
+        let lane = self.lane_of(place).unwrap_or_default();
+        let before = self.of_lane(lane).take_while(|told| told.item.place <= place);
+        u32::try_from(before.filter(|told| told.fate == Fate::Poison).count()).unwrap_or(u32::MAX)
     }
 
     /// A person gives a parked message up.

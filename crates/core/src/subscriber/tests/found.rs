@@ -136,3 +136,35 @@ fn who_stands_still_says_so_once() {
     let actions = bench.answer(Input::Recorded(0, Ok(())));
     assert!(!actions.iter().any(|it| matches!(it, Action::Record(..))), "{actions:?}");
 }
+
+#[test]
+fn a_lane_that_was_given_up_is_not_taken_by_an_older_answer() {
+    let mut bench = Bench::leased(options(10, 100), &[(0, Progress::at(4)), (1, Progress::at(4))]);
+    bench.answer(page(&[]));
+    assert!(bench.after(TERM / 3).contains(&Action::Renew));
+    let too_many = Input::Held(Ok((vec![0, 1], vec![1])));
+    assert!(bench.answer(too_many).contains(&Action::Release(1)));
+    let renewed = bench.after(TERM / 3);
+    assert!(renewed.contains(&Action::Renew), "{renewed:?}");
+    bench.answer(Input::Released(1, Ok(())));
+    let actions = bench.answer(held([0, 1]));
+    assert!(!actions.contains(&Action::ReadProgress(1)), "{actions:?}");
+    assert_eq!(bench.machine.lanes().collect::<Vec<_>>(), [0]);
+}
+
+#[test]
+fn an_answer_that_is_older_than_the_notes_parks_nothing() {
+    let mut bench = Bench::alone(options(10, 100), None);
+    bench.answer(page(&[1]));
+    let failed = Outcome::Failed(ErrorPolicy::park().retries(0));
+    bench.answer(Input::Handled(1, failed));
+    // It is parked, and a person gives it up at once, before the answer comes.
+    let queue = parked(0, 1, Some("no luck"));
+    let mut later = queue.clone();
+    let version = Position::START.next();
+    later.noted(Note::Discarded { position: Position::START, reason: None }, version);
+    bench.answer(Input::Notes(Ok(vec![(item(1, 0).stream, 0, later)])));
+    bench.answer(Input::Parked(1, Ok(queue)));
+    assert_eq!(bench.machine.parked(), 0);
+    assert_eq!(bench.machine.ahead(), 0);
+}
