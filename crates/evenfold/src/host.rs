@@ -156,14 +156,17 @@ impl Host {
         }
         let mut pollers: Vec<Poller> = Vec::with_capacity(self.subscribers.len());
         for subscriber in self.subscribers {
-            for poller in subscriber.into_pollers()? {
-                if pollers.iter().any(|other| other.shares_progress_with(&poller)) {
-                    let stream = poller.progress();
-                    let rule = format!("another of this host keeps its progress in `{stream}` too");
-                    return Err(Invalid::new("subscriber id", poller.id(), rule).into());
-                }
-                pollers.push(poller);
-            }
+            pollers.extend(subscriber.into_pollers()?);
+        }
+        let each = || pollers.iter().enumerate();
+        let twin = each().find(|(index, poller)| {
+            let mut before = pollers.iter().take(*index);
+            before.any(|other| other.shares_progress_with(poller))
+        });
+        if let Some((_, poller)) = twin {
+            let stream = poller.progress();
+            let rule = format!("another of this host keeps its progress in `{stream}` too");
+            return Err(Invalid::new("subscriber id", poller.id(), rule).into());
         }
         Ok(pollers)
     }

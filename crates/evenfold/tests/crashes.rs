@@ -1,5 +1,7 @@
 //! Processes that end in the middle of a message, and two that run one subscriber.
 
+#![expect(clippy::unwrap_used, reason = "what stands around the tests is test code too")]
+
 mod story;
 
 use std::sync::{Arc, Mutex};
@@ -29,7 +31,7 @@ impl Dies {
 
 /// Runs until it has caught up, or hangs in a message; then it is dropped, as a crash would.
 async fn live(subscriber: Subscriber) -> bool {
-    tokio::time::timeout(Duration::from_secs(60), subscriber.run_until_caught_up()).await.is_ok()
+    tokio::time::timeout(Duration::from_mins(1), subscriber.run_until_caught_up()).await.is_ok()
 }
 
 fn parks(store: &Store, dies: &Dies) -> Subscriber {

@@ -1,5 +1,7 @@
 //! Messages that are set aside: their stream waits, others go on, and they come again when asked for.
 
+#![expect(clippy::unwrap_used, reason = "what stands around the tests is test code too")]
+
 mod story;
 
 use std::collections::HashMap;

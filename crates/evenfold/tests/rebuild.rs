@@ -1,5 +1,7 @@
 //! A read model built anew: by a reset, or by a version beside the old one.
 
+#![expect(clippy::unwrap_used, reason = "what stands around the tests is test code too")]
+
 mod story;
 
 use std::sync::{Arc, Mutex};
@@ -108,7 +110,7 @@ async fn both_versions_run_in_one_host_and_no_mail_is_lost() {
     let place = store.place("view", "account").unwrap().version(2);
     let account = StreamName::new("account-1").unwrap();
     let last = Position::new(18).unwrap();
-    assert!(place.wait_for(&account, last, Duration::from_secs(60)).await.unwrap());
+    assert!(place.wait_for(&account, last, Duration::from_mins(1)).await.unwrap());
     drop(stop);
     let stops = running.await.unwrap().unwrap();
     let reasons: Vec<_> = stops.iter().map(|stopped| stopped.reason.clone()).collect();

@@ -1,5 +1,11 @@
 //! Members that share a category by leases: who joins, who leaves, who dies.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what stands around the tests is test code too"
+)]
+
 mod story;
 
 use std::collections::HashMap;

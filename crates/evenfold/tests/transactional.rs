@@ -7,6 +7,7 @@ use std::time::Duration;
 use evenfold::prelude::*;
 use evenfold::{ErrorPolicy, Memory, Store, Subscriber};
 use evenfold_testkit::{NotedTransaction, Recording, TransactionLog};
+use futures::FutureExt;
 use story::{AccountEvent, Deposited, Notes, Withdrawn, deposit, progress};
 
 /// Notes each amount in the transaction of the store, and fails afterwards if it is told to.
@@ -78,10 +79,9 @@ async fn a_process_that_ends_anywhere_leaves_each_effect_once() {
     for steps in 1..400 {
         let run = counts(&store, &Notes::default()).run_until_caught_up();
         let mut run = std::pin::pin!(run);
-        for _ in 0..steps {
-            if futures::FutureExt::now_or_never(run.as_mut()).is_some() {
-                break;
-            }
+        let mut left = steps;
+        while left > 0 && run.as_mut().now_or_never().is_none() {
+            left -= 1;
             tokio::task::yield_now().await;
         }
     }

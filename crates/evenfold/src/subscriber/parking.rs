@@ -89,14 +89,13 @@ impl Work {
         loop {
             let from = notes.next.unwrap_or(GlobalPosition::START);
             let page = self.store.messages().read_category(&query, from, PAGE).await?;
-            for recorded in &page {
-                let Some(stream) = ParkingStream::source_of(&self.id, &recorded.stream_name) else {
-                    continue;
-                };
-                if self.lane_of(&stream).is_some() {
-                    notes.queues.entry(stream.clone()).or_default().apply(recorded)?;
-                    touched.push(stream);
-                }
+            let ours = page.iter().filter_map(|recorded| {
+                let stream = ParkingStream::source_of(&self.id, &recorded.stream_name)?;
+                self.lane_of(&stream).map(|_| (stream, recorded))
+            });
+            for (stream, recorded) in ours {
+                notes.queues.entry(stream.clone()).or_default().apply(recorded)?;
+                touched.push(stream);
             }
             if let Some(last) = page.last() {
                 notes.next = Some(last.global_position.next());
@@ -158,11 +157,9 @@ impl Work {
         let parking = self.parking(stream);
         let reason = fault.map_or_else(|| "it failed".to_owned(), |it| format!("{it:#}"));
         write_note(&self.store, &parking, None, |queue| {
-            queue.at(position).is_some().then(|| Note::ReplayFailed {
-                position,
-                reason: reason.clone(),
-                attempts,
-            })
+            // If it was discarded meanwhile, the next is not to blame.
+            queue.due().filter(|due| due.position == position)?;
+            Some(Note::ReplayFailed { position, reason: reason.clone(), attempts })
         })
         .await
     }

@@ -65,8 +65,8 @@ impl Wakeups {
     }
 
     fn wake(&self, category: &Category) {
-        if let Some(waiters) = self.state().waiters.get(category) {
-            waiters.iter().for_each(|waiter| waiter.notify_one());
+        for waiter in self.state().waiters.get(category).into_iter().flatten() {
+            waiter.notify_one();
         }
     }
 
@@ -83,9 +83,9 @@ impl Wakeups {
         }
         if let Ok(runtime) = Handle::try_current() {
             let heard = Arc::default();
-            let hears =
-                hear(self.messages.announcements(), Arc::clone(&heard), Arc::downgrade(self));
-            state.listening = Some(Listening { task: runtime.spawn(hears), heard });
+            let announcements = self.messages.announcements();
+            let task = runtime.spawn(hear(announcements, Arc::clone(&heard), Arc::downgrade(self)));
+            state.listening = Some(Listening { task, heard });
         }
     }
 
@@ -104,7 +104,7 @@ async fn hear(
     loop {
         let announcement = announcements.next().await;
         let Some(wakeups) = wakeups.upgrade() else { return };
-        let hears = match &announcement {
+        let is_alive = match &announcement {
             Some(Announcement::Heard(category)) => {
                 wakeups.wake(category);
                 continue;
@@ -112,7 +112,7 @@ async fn hear(
             Some(Announcement::Alive) => true,
             _ => false,
         };
-        if heard.swap(hears, Ordering::AcqRel) != hears {
+        if heard.swap(is_alive, Ordering::AcqRel) != is_alive {
             wakeups.wake_all();
         }
         if announcement.is_none() {
@@ -162,11 +162,10 @@ impl Drop for Waiter {
     fn drop(&mut self) {
         let mut state = self.wakeups.state();
         for category in &self.categories {
-            if let Some(waiters) = state.waiters.get_mut(category) {
-                waiters.retain(|waiter| !Arc::ptr_eq(waiter, &self.woken));
-                if waiters.is_empty() {
-                    state.waiters.remove(category);
-                }
+            let Some(waiters) = state.waiters.get_mut(category) else { continue };
+            waiters.retain(|waiter| !Arc::ptr_eq(waiter, &self.woken));
+            if waiters.is_empty() {
+                state.waiters.remove(category);
             }
         }
         state.listeners -= usize::from(self.listens);

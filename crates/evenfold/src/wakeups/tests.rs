@@ -83,31 +83,29 @@ async fn what_is_written_between_the_look_and_the_wait_ends_the_wait() {
 async fn no_wake_up_is_lost_under_load() {
     const WRITERS: u64 = 8;
     const EACH: u64 = 5_000;
+    async fn announces(written: Arc<AtomicU64>, wakeups: Arc<Wakeups>) {
+        for _ in 0..EACH {
+            written.fetch_add(1, Ordering::SeqCst);
+            wakeups.announce(&category("account"));
+            tokio::task::yield_now().await;
+        }
+    }
+    // One that was lost at the end would be waited for without an end.
+    async fn waits(written: Arc<AtomicU64>, mut waiter: Waiter) {
+        while written.load(Ordering::SeqCst) < WRITERS * EACH {
+            waiter.changed().await;
+        }
+    }
     let (store, _) = store();
     let written = Arc::new(AtomicU64::new(0));
-    let writers = (0..WRITERS).map(|_| {
-        let (written, wakeups) = (Arc::clone(&written), Arc::clone(store.wakeups()));
-        tokio::spawn(async move {
-            for _ in 0..EACH {
-                written.fetch_add(1, Ordering::SeqCst);
-                wakeups.announce(&category("account"));
-                tokio::task::yield_now().await;
-            }
-        })
-    });
-    let waiters = (0..4).map(|_| {
-        let (written, mut waiter) =
-            (Arc::clone(&written), store.wakeups().waiter([category("account")]));
-        tokio::spawn(async move {
-            // One that was lost at the end would be waited for without an end.
-            while written.load(Ordering::SeqCst) < WRITERS * EACH {
-                waiter.changed().await;
-            }
-        })
-    });
-    let waiters: Vec<_> = waiters.collect();
-    futures::future::try_join_all(writers).await.unwrap();
-    futures::future::try_join_all(waiters).await.unwrap();
+    let waiting: Vec<_> = (0..4)
+        .map(|_| store.wakeups().waiter([category("account")]))
+        .map(|waiter| tokio::spawn(waits(Arc::clone(&written), waiter)))
+        .collect();
+    let announcing = (0..WRITERS)
+        .map(|_| tokio::spawn(announces(Arc::clone(&written), Arc::clone(store.wakeups()))));
+    futures::future::try_join_all(announcing).await.unwrap();
+    futures::future::try_join_all(waiting).await.unwrap();
 }
 
 #[tokio::test]

@@ -158,8 +158,8 @@ pub(super) async fn notes_stand_in_a_category_of_their_own_and_name_their_cause(
     let of_parked = CategoryQuery::new(ParkingStream::category(&stream::category()?));
     let notes = category_of(&*store, &of_parked).await?;
     assert_eq!(streams(&notes), ["account:parked-teller+123"]);
-    let noted = there(notes.first(), "a note")?;
-    let cause = noted.metadata()?;
+    let first = there(notes.first(), "a note")?;
+    let cause = first.metadata()?;
     assert_eq!(cause.causation_message_stream_name.as_ref(), Some(&second.stream_name));
     assert_eq!(cause.causation_message_position, Some(second.position));
     assert_eq!(cause.correlation_stream_name, second.metadata()?.correlation_stream_name);
