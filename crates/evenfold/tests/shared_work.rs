@@ -158,6 +158,19 @@ async fn what_a_dead_member_held_is_taken_over_after_its_term() {
 }
 
 #[tokio::test]
+async fn a_member_beyond_the_buckets_has_nothing_to_do() {
+    let store = memory();
+    round(&store, 1).await;
+    let book = Book::default();
+    let one = |member| store.subscriber("one", Clerk(book.clone(), member)).leased(1);
+    let mut first = one(1).into_poller().unwrap();
+    first.poll_until_caught_up().await.unwrap();
+    assert_eq!(one(2).run_until_caught_up().await.unwrap().handled, 0);
+    first.finish().await.unwrap();
+    assert_eq!(book.of(1), 40);
+}
+
+#[tokio::test]
 async fn a_static_group_goes_on_as_one_that_is_shared_by_leases() {
     let store = memory();
     round(&store, 1).await;

@@ -316,10 +316,13 @@ impl Machine {
     pub fn is_caught_up(&self) -> bool {
         let is_quiet =
             |track: &Track| track.is_live() && track.ahead() == 0 && track.is_settled(false);
-        matches!(self.reader, Reader::Idle(_))
-            && self.lot.is_known()
-            && !self.lot.is_due(|lane| is_ours(&self.lanes, lane))
-            && self.lanes.values().all(is_quiet)
+        // Others hold all there is.
+        let is_without = self.lanes.is_empty() && self.tenure.as_ref().is_some_and(Tenure::is_held);
+        is_without
+            || matches!(self.reader, Reader::Idle(_))
+                && self.lot.is_known()
+                && !self.lot.is_due(|lane| is_ours(&self.lanes, lane))
+                && self.lanes.values().all(is_quiet)
     }
 
     /// How many messages it holds, those that wait behind one that is not finished among them.

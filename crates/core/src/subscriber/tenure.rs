@@ -54,6 +54,11 @@ impl Tenure {
         self.until.is_some_and(|until| now >= until)
     }
 
+    /// Whether the store has said what is ours, and that holds still.
+    pub(super) fn is_held(&self) -> bool {
+        self.until.is_some()
+    }
+
     pub(super) fn end(&mut self) {
         self.until = None;
     }

@@ -246,7 +246,8 @@ impl Subscriber {
     /// How many messages are handled at a time; 1, in the order of the category.
     ///
     /// With more, messages of different streams are handled side by side, and those of one stream in
-    /// their order.
+    /// their order. They share the task of the subscriber: while one waits others go on, and one that
+    /// computes for long is to do so by `spawn_blocking`.
     pub fn concurrency(mut self, messages: u32) -> Self {
         self.options.concurrency = messages;
         self
