@@ -4,56 +4,103 @@
 //! for between two of them the pooler may lead to another connection of the server; and it is not
 //! prepared under a name, which that connection would not know, or know as another client's.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use sqlx::error::BoxDynError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{
-    PgArguments, PgConnection, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
+    PgArguments, PgConnectOptions, PgConnection, PgPool, PgQueryResult, PgRow, PgStatement,
+    PgTypeInfo,
 };
 use sqlx::{Connection, Describe, Either, Execute, Executor, Postgres, SqlStr};
 
+use crate::hosts::{Asked, Hosts, Target};
 use crate::kept::Kept;
+use crate::place::Place;
 
 /// The pooler sets nothing for a client that it does not know, so the transaction does: where
 /// Message DB is, and the isolation that a batch needs to see what was written before its lock.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
                      SET LOCAL search_path = message_store, public";
 
-/// The pool of a store, and whether a pooler in transaction mode stands between it and the server.
+/// Where the connections of a store lead, and whether a pooler in transaction mode stands in between.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
-    pub(crate) pool: PgPool,
+    lead: Lead,
     pub(crate) pooler: bool,
-    /// Those that wait for the next call, where nobody else uses the pool.
-    kept: Option<Kept>,
+    /// What they are for.
+    pub(crate) target: Target,
+}
+
+#[derive(Clone, Debug)]
+enum Lead {
+    /// To one server, and some of them wait for the next call, for nobody else uses their pool.
+    Own(Kept),
+    /// Where an application's pool leads, which is left to it.
+    Shared(PgPool),
+    /// To one of several hosts.
+    Found(Place),
 }
 
 impl Connections {
     pub(crate) fn own(pool: PgPool, pooler: bool) -> Self {
-        let kept = Some(Kept::new(pool.clone()));
-        Self { pool, pooler, kept }
+        Self { lead: Lead::Own(Kept::new(pool)), pooler, target: Target::ReadWrite }
     }
 
     /// From an application's pool, which is left to it.
-    pub(crate) fn shared(pool: PgPool, pooler: bool) -> Self {
-        Self { pool, pooler, kept: None }
+    pub(crate) fn shared(pool: PgPool, pooler: bool, target: Target) -> Self {
+        Self { lead: Lead::Shared(pool), pooler, target }
+    }
+
+    /// To one of several hosts, and later perhaps to another.
+    pub(crate) fn found(place: Place, pooler: bool, target: Target) -> Self {
+        Self { lead: Lead::Found(place), pooler, target }
+    }
+
+    /// What leads to the server where they are.
+    pub(crate) fn options(&self) -> Arc<PgConnectOptions> {
+        match &self.lead {
+            Lead::Own(kept) => kept.pool().connect_options(),
+            Lead::Shared(pool) => pool.connect_options(),
+            Lead::Found(place) => place.on().options(),
+        }
+    }
+
+    /// What the hosts that are known say that they are.
+    pub(crate) async fn ask(&self) -> Vec<Asked> {
+        match &self.lead {
+            Lead::Found(place) => place.ask().await,
+            _ => Hosts { each: vec![(*self.options()).clone()], target: self.target }.ask().await,
+        }
     }
 
     /// Waits for statements under way and closes the connections.
     pub(crate) async fn close(&self) {
-        if let Some(kept) = &self.kept {
-            kept.close().await;
+        match &self.lead {
+            Lead::Own(kept) => kept.close().await,
+            Lead::Shared(_) => {}
+            Lead::Found(place) => place.close().await,
+        }
+    }
+
+    /// Closes the connections without a word to their server.
+    pub(crate) fn leave(&self) {
+        if let Lead::Own(kept) = &self.lead {
+            kept.leave();
         }
     }
 
     /// Runs a statement by itself.
     pub(crate) fn alone(&self) -> Way<'_> {
-        match &self.kept {
-            _ if self.pooler => Way::Pooler(&self.pool),
-            Some(kept) => Way::Kept(kept),
-            None => Way::Pool(&self.pool),
+        match &self.lead {
+            Lead::Found(place) => Way::Found(place),
+            Lead::Own(kept) if self.pooler => Way::Pooler(kept.pool()),
+            Lead::Own(kept) => Way::Kept(kept),
+            Lead::Shared(pool) if self.pooler => Way::Pooler(pool),
+            Lead::Shared(pool) => Way::Pool(pool),
         }
     }
 
@@ -69,6 +116,7 @@ pub(crate) enum Way<'c> {
     Kept(&'c Kept),
     Pool(&'c PgPool),
     Pooler(&'c PgPool),
+    Found(&'c Place),
     In(&'c mut PgConnection),
     UnnamedIn(&'c mut PgConnection),
 }
@@ -117,6 +165,7 @@ impl<'c> Executor<'c> for Way<'c> {
     {
         match self {
             Self::Kept(kept) => kept.stream(query),
+            Self::Found(place) => place.stream(query),
             Self::Pool(pool) => pool.fetch_many(query),
             Self::Pooler(pool) => answers(pool, query)
                 .map_ok(|answers| stream::iter(answers.into_iter().map(Ok)))
@@ -137,6 +186,7 @@ impl<'c> Executor<'c> for Way<'c> {
     {
         match self {
             Self::Kept(kept) => kept.row(query).boxed(),
+            Self::Found(place) => place.row(query).boxed(),
             Self::Pool(pool) => pool.fetch_optional(query),
             Self::Pooler(pool) => answers(pool, query)
                 .map_ok(|answers| answers.into_iter().find_map(Either::right))
@@ -156,6 +206,9 @@ impl<'c> Executor<'c> for Way<'c> {
     {
         match self {
             Self::Kept(kept) => kept.pool().prepare_with(sql, parameters),
+            Self::Found(place) => {
+                async move { place.on().alone().prepare_with(sql, parameters).await }.boxed()
+            }
             Self::Pool(pool) | Self::Pooler(pool) => pool.prepare_with(sql, parameters),
             Self::In(transaction) | Self::UnnamedIn(transaction) => {
                 transaction.prepare_with(sql, parameters)
@@ -169,6 +222,7 @@ impl<'c> Executor<'c> for Way<'c> {
     {
         match self {
             Self::Kept(kept) => kept.pool().describe(sql),
+            Self::Found(place) => async move { place.on().alone().describe(sql).await }.boxed(),
             Self::Pool(pool) | Self::Pooler(pool) => pool.describe(sql),
             Self::In(transaction) | Self::UnnamedIn(transaction) => transaction.describe(sql),
         }

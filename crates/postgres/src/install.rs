@@ -4,6 +4,7 @@
 //! is there before is looked at in `schema.rs`.
 
 use evenfold_core::Error;
+use evenfold_core::error::Invalid;
 use futures::FutureExt;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -14,6 +15,7 @@ use crate::connections::Connections;
 use crate::error::{is_not_allowed, while_doing};
 use crate::facts::lock_override;
 use crate::fault::Fault;
+use crate::hosts::Target;
 use crate::schema::{Found, Schema, look};
 
 /// Our migrations. One whose number begins a new thousand is a break: clients of an earlier release
@@ -50,6 +52,10 @@ pub enum Install {
 
 /// Checks that the database is a store, or makes it one.
 pub(crate) async fn open(on: Connections, what: Install) -> Result<Postgres, Error> {
+    if !on.target.writes() && what != Install::Nothing {
+        let rule = "a store for reading installs nothing; leave out `install=` or this";
+        return Err(Invalid::new("target_session_attrs", on.target, rule).into());
+    }
     let found = seen(&on).await?;
     let schema = match (found.and_then(ready), what) {
         (Ok(schema), Install::Adopt) if !schema.has_additions() => adopt(&on).await?,
@@ -107,7 +113,7 @@ async fn migrate(on: &Connections, before: Before) -> Result<Schema, Error> {
         .after_connect(|connection, _| {
             async move { raw_sql(LOCK_TIMEOUT).execute(connection).await.map(drop) }.boxed()
         })
-        .connect_lazy_with(on.pool.connect_options().as_ref().clone());
+        .connect_lazy_with(on.options().as_ref().clone());
     let migrated = migrate_on(&own, before).await;
     own.close().await;
     migrated.map_err(|error| failed(doing, error))?;
@@ -202,5 +208,5 @@ fn opening(error: sqlx::Error) -> Error {
 
 /// An application's own pool, that leads to the server itself.
 pub(crate) fn direct(pool: &PgPool) -> Connections {
-    Connections::shared(pool.clone(), false)
+    Connections::shared(pool.clone(), false, Target::ReadWrite)
 }

@@ -39,6 +39,8 @@ mod kept;
 
 mod connections;
 mod error;
+mod hosts;
+mod place;
 mod row;
 
 mod browse;
@@ -52,6 +54,7 @@ mod fault;
 mod install;
 mod options;
 mod schema;
+mod url;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -66,6 +69,7 @@ use connections::{Connections, Way};
 
 pub use facts::{Facts, IdleWriter};
 pub use fault::Fault;
+pub use hosts::{Asked, Role, Target};
 pub use install::Install;
 pub use options::Options;
 pub use schema::Schema;
@@ -98,7 +102,7 @@ impl Postgres {
     }
 
     /// Opens the store in the database of an application's own pool, with the default
-    /// [options](Options::open).
+    /// [options](Options::open). Where that leads, also after a failover, is left to the application.
     ///
     /// # Errors
     ///

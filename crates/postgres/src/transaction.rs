@@ -16,7 +16,7 @@ use sqlx::{PgConnection, PgTransaction, raw_sql};
 
 use crate::connections::Way;
 use crate::error::{Refusal, is_of_transaction, refusal};
-use crate::write::{GOES, find, never_late_enough, writing};
+use crate::write::{GOES, check_target, find, never_late_enough, writing};
 use crate::{Postgres, read};
 
 impl Postgres {
@@ -153,6 +153,7 @@ impl Within<'_> {
         expected: ExpectedVersion,
     ) -> Result<Written, Error> {
         check_batch(messages)?;
+        check_target(&self.store.connections, stream, messages)?;
         let mut transaction = self.transaction.lock().await;
         for _ in 0..GOES {
             let written = self.attempt(&mut transaction, stream, messages, expected).await?;

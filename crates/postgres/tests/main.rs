@@ -21,6 +21,7 @@ mod groups;
 mod plans;
 
 mod counting;
+mod failover;
 mod faults;
 mod killed;
 mod standby;

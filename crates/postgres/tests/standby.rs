@@ -1,5 +1,5 @@
 //! Servers that only read: a standby is refused when a store is opened, and a store that comes to one
-//! later says so, loses nothing, and goes on where it may write.
+//! later says so, loses nothing, and goes on where it may write. A store for reading is opened on one.
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -8,12 +8,13 @@ use evenfold_core::message::NewMessage;
 use evenfold_core::store::{BatchSize, ReadStore, WriteStore, Written};
 use evenfold_core::{ExpectedVersion, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;
-use evenfold_postgres::{Fault, Postgres};
+use evenfold_postgres::{Fault, Install, Postgres, Role, Target};
 use tempfile::TempDir;
 use tokio::task::block_in_place;
 use xtask::{Cluster, message_db};
 
 use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
+use crate::failover::{set, until, urls};
 
 /// The place that a store is told, which leads to a server and later to another, as a name does whose
 /// address is changed after a failover.
@@ -136,5 +137,104 @@ async fn a_store_whose_database_comes_to_be_read_only_says_so_and_loses_nothing(
         }
         assert_eq!(store.stream_version(&stream).await?, Some(Position::new(3)?));
     }
+    Ok(())
+}
+
+/// Whether a store is on the host of this cluster, and what that is.
+async fn at(store: &Postgres, cluster: &Cluster) -> Result<(bool, Role)> {
+    let facts = store.facts().await?;
+    Ok((facts.host.starts_with(&cluster.folder().display().to_string()), facts.role))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_for_reading_is_on_a_standby_and_writes_nothing() -> Result {
+    let mut primary = block_in_place(|| Cluster::durable("postgres-readers-primary"))?;
+    message_db::install_newest(&primary)?;
+    let ours = "postgres";
+    Postgres::connect(&format!("{}&install=yes", primary.url(ours))).await?.close().await;
+    let standby = block_in_place(|| primary.standby("postgres-readers-standby"))?;
+    let stream = StreamName::new("account-1")?;
+    for database in [MESSAGE_DB, ours] {
+        let url = urls(database, [&primary, &standby]);
+        let writer = Postgres::connect(&url).await?;
+        assert_eq!(at(&writer, &primary).await?, (true, Role::Primary));
+        writer.write(&stream, &messages(0..2)?, ExpectedVersion::NoStream).await?;
+        for target in ["standby", "prefer-standby", "read-only"] {
+            let url = format!("{url}&target_session_attrs={target}");
+            let reader = Postgres::connect(&url).await?;
+            assert_eq!(at(&reader, &standby).await?, (true, Role::Standby));
+            read_until(2, &reader, &stream).await?;
+            let refused = reader.write(&stream, &messages(2..3)?, ExpectedVersion::Any).await;
+            let refused = refused.unwrap_err();
+            assert!(!refused.is_unavailable(), "{refused:?}");
+            let said =
+                format!("this store is for reading, as `target_session_attrs={target}` says");
+            assert!(Fault::of(&refused).ok_or("no fault")?.to_string().starts_with(&said));
+        }
+        // Nor does it write where the server would.
+        for target in [Target::PreferStandby, Target::Any] {
+            let options = Postgres::options().target_session_attrs(target);
+            let reader = options.connect(&primary.url(database)).await?;
+            assert_eq!(at(&reader, &primary).await?, (true, Role::Primary));
+            let refused = reader.write(&stream, &messages(2..3)?, ExpectedVersion::Any).await;
+            let fault = Fault::ForReading { target };
+            assert_eq!(Fault::of(&refused.unwrap_err()), Some(&fault));
+        }
+        let reading = Postgres::options().target_session_attrs(Target::Standby);
+        let refused = reading.install(Install::Missing).connect(&url).await.unwrap_err();
+        assert!(refused.is_invalid(), "{refused:?}");
+        assert_eq!(writer.stream_version(&stream).await?, Some(Position::new(1)?));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_whose_host_only_reads_from_now_on_goes_over_to_the_one_that_writes() -> Result {
+    let mut primary = block_in_place(|| Cluster::durable("postgres-over-primary"))?;
+    Postgres::connect(&format!("{}&install=yes", primary.url("postgres"))).await?.close().await;
+    let standby = block_in_place(|| primary.standby("postgres-over-standby"))?;
+    let url = urls("postgres", [&primary, &standby]);
+    let store = Postgres::connect(&url).await?;
+    let stream = StreamName::new("account-1")?;
+    store.write(&stream, &messages(0..2)?, ExpectedVersion::NoStream).await?;
+
+    set(&mut raw(&primary.url("postgres")).await?, "default_transaction_read_only = on").await?;
+    // What the session that writes hears of the setting, if not at once.
+    let batch = messages(2..4)?;
+    let mut said = String::new();
+    let mut known = 0;
+    while said.is_empty() {
+        let batch = messages(100 + known..101 + known)?;
+        known += 1;
+        if let Err(error) = store.write(&stream, &batch, ExpectedVersion::Any).await {
+            assert!(error.is_unavailable(), "{error:?}");
+            said = error.to_string();
+        }
+    }
+    assert!(said.contains(ONLY_READS), "{said}");
+    let version = Position::new(i64::try_from(known)?)?;
+    let refused = Postgres::connect(&url).await.unwrap_err();
+    assert!(refused.is_unavailable(), "{refused:?}");
+    let fault = Fault::of(&refused).ok_or("no fault")?.to_string();
+    let folder = |cluster: &Cluster| cluster.folder().display().to_string();
+    let hosts = [
+        format!("`{}:5432` only reads, for default_transaction_read_only is on", folder(&primary)),
+        format!("`{}:5432` is a standby", folder(&standby)),
+    ];
+    assert!(fault.ends_with(&hosts.join("; ")), "{fault}");
+
+    let has_all = "SELECT coalesce(bool_and(replay_lsn = pg_current_wal_lsn()), false)
+        FROM pg_stat_replication";
+    until(&mut raw(&primary.url("postgres")).await?, has_all).await?;
+    let write = store.write(&stream, &batch, ExpectedVersion::At(version));
+    let promoted =
+        async { execute(&mut raw(&standby.url("postgres")).await?, "SELECT pg_promote()").await };
+    let (written, promoted) = tokio::join!(write, promoted);
+    promoted?;
+    assert!(!written?.is_repetition(), "the old primary has written");
+    assert_eq!(at(&store, &standby).await?, (true, Role::Primary));
+    let place = primary.url("postgres") + "&target_session_attrs=any";
+    let old = Postgres::connect(&place).await?;
+    assert_eq!(old.stream_version(&stream).await?, Some(version));
     Ok(())
 }
