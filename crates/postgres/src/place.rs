@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::stream::BoxStream;
 use futures::{Future, TryStreamExt};
@@ -40,8 +40,8 @@ struct Inner {
     pool: PgPoolOptions,
     pooler: bool,
     at: watch::Sender<At>,
-    /// Is had by who looks, so that the others wait for what that one finds.
-    turn: Turn<()>,
+    /// Is had by who looks, so that the others wait for what that one finds; when it was looked last.
+    turn: Turn<Option<Instant>>,
     /// What the hosts said the last time that none suited.
     said: Mutex<Option<Fault>>,
 }
@@ -146,14 +146,14 @@ impl Place {
 
     /// Looks until it is known where the store is to be.
     async fn search(&self) -> At {
-        let _turn = self.0.turn.lock().await;
+        let mut turn = self.0.turn.lock().await;
         let (mut pause, last) = PAUSES;
         loop {
             let at = self.now();
             if !at.in_doubt || at.is_closed {
                 return at;
             }
-            if !self.look().await {
+            if !self.look(&mut turn).await {
                 sleep(pause).await;
                 pause = last.min(pause * 2);
             }
@@ -161,7 +161,8 @@ impl Place {
     }
 
     /// Asks the hosts, and goes where one suits.
-    async fn look(&self) -> bool {
+    async fn look(&self, turn: &mut Option<Instant>) -> bool {
+        *turn = Some(Instant::now());
         match self.0.hosts.find(ANSWER).await {
             Ok(host) => self.go(host),
             Err(fault) => {
@@ -216,10 +217,14 @@ impl Place {
         drop(changes.wait_for(|now| now.moves != at.moves).await);
     }
 
+    /// However many calls wait, it is looked once in that time.
     async fn look_after_a_while(&self) {
         sleep(SLOW).await;
-        let _turn = self.0.turn.lock().await;
-        self.look().await;
+        if let Ok(mut turn) = self.0.turn.try_lock()
+            && turn.is_none_or(|last| last.elapsed() >= SLOW)
+        {
+            self.look(&mut turn).await;
+        }
     }
 
     /// Doubts the host when an error may be that of its end, and tells of a pool that was left.

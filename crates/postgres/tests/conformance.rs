@@ -1,5 +1,6 @@
 //! The Postgres store keeps the laws of a store, on Message DB 1.3 and 1.2 as their own scripts install
-//! them and on our schema; each law has a fresh database, and a role that may do no more than a service.
+//! them, on our schema, and where its URL names several hosts; each law has a fresh database, and a role
+//! that may do no more than a service.
 
 use crate::common::figures;
 use std::sync::Arc;
@@ -45,8 +46,13 @@ impl Backend for On {
         home: &'a TestDatabase,
     ) -> BoxFuture<'a, Result<Arc<dyn MessageStore>, Error>> {
         async {
-            let store = Postgres::connect(&home.url_as(ROLE)).await?;
-            assert_eq!(store.schema().is_ours(), self.0 == "postgres", "{store:?}");
+            let mut url = home.url_as(ROLE);
+            if self.0 == "postgres-several-hosts" {
+                let folder = url.split_once("?host=").map(|(_, folder)| folder.to_owned());
+                url = format!("{url},{}", folder.unwrap_or_default());
+            }
+            let store = Postgres::connect(&url).await?;
+            assert_eq!(store.schema().is_ours(), !self.0.contains("message-db"), "{store:?}");
             let store: Arc<dyn MessageStore> = Arc::new(store);
             Ok(store)
         }
@@ -115,4 +121,8 @@ mod message_db_1_2 {
 
 mod ours {
     tests_of!(On("postgres"));
+}
+
+mod several_hosts {
+    tests_of!(On("postgres-several-hosts"));
 }
