@@ -188,11 +188,55 @@ async fn a_store_for_reading_is_on_a_standby_and_writes_nothing() -> Result {
     Ok(())
 }
 
+/// A primary with our schema, and its standby.
+async fn pair(name: &str) -> Result<(Cluster, Cluster)> {
+    let mut primary = block_in_place(|| Cluster::durable(&format!("{name}-primary")))?;
+    Postgres::connect(&format!("{}&install=yes", primary.url("postgres"))).await?.close().await;
+    let standby = block_in_place(|| primary.standby(&format!("{name}-standby")))?;
+    Ok((primary, standby))
+}
+
+/// Asked at the primary: whether its standby has what it has.
+const HAS_ALL: &str = "SELECT coalesce(bool_and(replay_lsn = pg_current_wal_lsn()), false)
+    FROM pg_stat_replication";
+
+/// Writes until an answer is not that of the host that was asked, and says for which call.
+async fn write_until_repeated(store: Postgres, stream: StreamName) -> Result<u128> {
+    for id in 0.. {
+        if store.write(&stream, &messages(id..id + 1)?, ExpectedVersion::Any).await?.is_repetition()
+        {
+            return Ok(id);
+        }
+    }
+    Err("no more ids".into())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_its_host_never_acknowledges_is_settled_on_the_next() -> Result {
+    let (primary, standby) = pair("postgres-hung").await?;
+    let store = Postgres::connect(&urls("postgres", [&primary, &standby])).await?;
+    let stream = StreamName::new("account-1")?;
+    let writing = tokio::spawn(write_until_repeated(store.clone(), stream.clone()));
+
+    // As a primary is that is cut off from its standbys, and does not know it.
+    let mut owner = raw(&primary.url("postgres")).await?;
+    set(&mut owner, "synchronous_standby_names = 'nobody'").await?;
+    let hangs = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep')";
+    until(&mut owner, hangs).await?;
+    set(&mut owner, "default_transaction_read_only = on").await?;
+    until(&mut owner, HAS_ALL).await?;
+    execute(&mut raw(&standby.url("postgres")).await?, "SELECT pg_promote()").await?;
+
+    let last = writing.await??;
+    assert_eq!(at(&store, &standby).await?, (true, Role::Primary));
+    let version = Position::new(i64::try_from(last)?)?;
+    assert_eq!(store.stream_version(&stream).await?, Some(version));
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_whose_host_only_reads_from_now_on_goes_over_to_the_one_that_writes() -> Result {
-    let mut primary = block_in_place(|| Cluster::durable("postgres-over-primary"))?;
-    Postgres::connect(&format!("{}&install=yes", primary.url("postgres"))).await?.close().await;
-    let standby = block_in_place(|| primary.standby("postgres-over-standby"))?;
+    let (primary, standby) = pair("postgres-over").await?;
     let url = urls("postgres", [&primary, &standby]);
     let store = Postgres::connect(&url).await?;
     let stream = StreamName::new("account-1")?;
@@ -223,9 +267,7 @@ async fn a_store_whose_host_only_reads_from_now_on_goes_over_to_the_one_that_wri
     ];
     assert!(fault.ends_with(&hosts.join("; ")), "{fault}");
 
-    let has_all = "SELECT coalesce(bool_and(replay_lsn = pg_current_wal_lsn()), false)
-        FROM pg_stat_replication";
-    until(&mut raw(&primary.url("postgres")).await?, has_all).await?;
+    until(&mut raw(&primary.url("postgres")).await?, HAS_ALL).await?;
     let write = store.write(&stream, &batch, ExpectedVersion::At(version));
     let promoted =
         async { execute(&mut raw(&standby.url("postgres")).await?, "SELECT pg_promote()").await };
