@@ -45,10 +45,6 @@ async fn fail_over_under_load(name: &str, mut primary: Cluster, database: &str) 
     acknowledge_with(&mut owner, &[&names[0], &names[1]]).await?;
     let both = "SELECT count(*) = 2 FROM pg_stat_replication WHERE sync_state = 'quorum'";
     until(&mut owner, both).await?;
-    for standby in [&first, &second] {
-        let mut owner = raw(&standby.url("postgres")).await?;
-        set(&mut owner, "wal_retrieve_retry_interval = '100ms'").await?;
-    }
 
     let store = Postgres::connect(&url).await?;
     let calls = std::env::var("EVENFOLD_FAILOVER_CALLS");

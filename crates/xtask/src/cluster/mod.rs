@@ -115,7 +115,9 @@ impl Cluster {
     ///
     /// When one of them does not start.
     pub fn standby(&mut self, name: &str) -> Result<Self> {
-        let settings = self.settings.iter().cloned().chain([format!("cluster_name={name}")]);
+        // It finds its primary again at once, and the server waits five seconds unless told.
+        let own = [format!("cluster_name={name}"), "wal_retrieve_retry_interval=100ms".to_owned()];
+        let settings = self.settings.iter().cloned().chain(own);
         let mut standby = Self::empty(self.bin.clone(), settings, name)?;
         self.stop()?;
         let mut copy = standby.home.command(Path::new("cp"));
