@@ -1,20 +1,19 @@
 //! What a handler is, what it receives, and what its store hands it.
 //!
 //! Owns the contract that `#[handler]` fulfils. Who calls handlers, and what happens when one
-//! fails, is `subscriber.rs`.
+//! fails, is `subscriber.rs`; the transaction in a context is `store/transaction.rs`.
 
-use std::any::Any;
 use std::collections::HashSet;
-use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::error::{DecodeError, Error, HandlerError, Invalid};
 use crate::message::{Messages, Metadata, Recorded};
 use crate::{EntityId, StreamName};
+
+pub use crate::store::{Context, HandlerTransaction};
 
 /// Handles every message of a set; `#[handler]` on an impl block writes it.
 ///
@@ -79,9 +78,10 @@ pub struct Received<M> {
 
 #[derive(Debug)]
 struct Origin {
-    recorded: Recorded,
+    recorded: Arc<Recorded>,
     metadata: Metadata,
     scope: Uuid,
+    is_replay: bool,
     /// The writes that followed the message and are settled: the stream and the name of the step.
     followed: Mutex<HashSet<(StreamName, String)>>,
 }
@@ -93,11 +93,38 @@ impl<M> Received<M> {
     /// # Errors
     ///
     /// When the metadata does not read.
-    pub fn new(message: M, recorded: Recorded, receiver: &str) -> Result<Self, DecodeError> {
+    pub fn new(
+        message: M,
+        recorded: impl Into<Arc<Recorded>>,
+        receiver: &str,
+    ) -> Result<Self, DecodeError> {
+        let recorded = recorded.into();
         let metadata = recorded.metadata()?;
         let scope = Uuid::new_v5(&recorded.id, receiver.as_bytes());
         let followed = Mutex::default();
-        Ok(Self { message, origin: Arc::new(Origin { recorded, metadata, scope, followed }) })
+        let origin = Origin { recorded, metadata, scope, is_replay: false, followed };
+        Ok(Self { message, origin: Arc::new(origin) })
+    }
+
+    /// The same message, which was handled before and comes again to rebuild what was made of it.
+    #[must_use]
+    pub fn replayed(self) -> Self {
+        let Origin { recorded, metadata, scope, .. } = &*self.origin;
+        let origin = Origin {
+            recorded: Arc::clone(recorded),
+            metadata: metadata.clone(),
+            scope: *scope,
+            is_replay: true,
+            followed: Mutex::default(),
+        };
+        Self { message: self.message, origin: Arc::new(origin) }
+    }
+
+    /// Whether the message was handled before and comes again to rebuild what was made of it: after a
+    /// reset, or because a new version of the subscriber catches up with the one before. Effects that
+    /// are seen outside, such as a mail, are to be left out then.
+    pub fn is_replay(&self) -> bool {
+        self.origin.is_replay
     }
 
     /// The same origin with what `f` makes of the message.
@@ -215,67 +242,4 @@ impl BatchIds {
             _ => Uuid::new_v5(&self.first, index.to_string().as_bytes()),
         }
     }
-}
-
-/// What a store hands to the handlers of one message: nothing, or a transaction of its own.
-///
-/// The handlers of a message share it; it is committed when all of them are done, and dropped when
-/// one fails. A rejection is an answer, so it does not undo what was done before it: decide first.
-#[derive(Default)]
-pub struct Context {
-    transaction: Option<Box<dyn HandlerTransaction>>,
-}
-
-impl Context {
-    /// A context of a store that has nothing to hand out.
-    pub fn empty() -> Self {
-        Self::default()
-    }
-
-    /// A context with a transaction of the store's.
-    pub fn with(transaction: impl HandlerTransaction) -> Self {
-        Self { transaction: Some(Box::new(transaction)) }
-    }
-
-    /// The transaction, if the store hands out one of this type.
-    pub fn transaction<T: HandlerTransaction>(&mut self) -> Option<&mut T> {
-        let transaction: &mut dyn Any = self.transaction.as_deref_mut()?;
-        transaction.downcast_mut()
-    }
-
-    /// Commits the transaction, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot commit; then nothing that was done in it has happened.
-    pub async fn commit(self) -> Result<(), Error> {
-        match self.transaction {
-            Some(transaction) => transaction.commit().await,
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Debug for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let held = if self.transaction.is_some() { "with a transaction" } else { "empty" };
-        write!(f, "Context({held})")
-    }
-}
-
-/// A transaction that a store hands to handlers.
-///
-/// Law: what is done in it happens when it is committed, as a whole, and not at all when it is
-/// dropped.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a transaction that a store can hand to handlers",
-    note = "a store implements `HandlerTransaction` for its own transaction type"
-)]
-pub trait HandlerTransaction: Any + Send {
-    /// Makes everything done in it happen.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot; then nothing has happened.
-    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>>;
 }

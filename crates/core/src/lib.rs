@@ -32,11 +32,11 @@ mod expected_version;
 pub mod error;
 pub mod message;
 
-pub mod handler;
 pub mod reducer;
 
 pub mod store;
 
+pub mod handler;
 pub mod projector;
 pub mod subscriber;
 

@@ -41,6 +41,12 @@ macro_rules! position {
             pub const fn next(self) -> Self {
                 Self(self.0.saturating_add(1))
             }
+
+            /// The place before this one; the first one is its own previous.
+            #[must_use]
+            pub const fn previous(self) -> Self {
+                if self.0 > 0 { Self(self.0 - 1) } else { self }
+            }
         }
 
         impl TryFrom<i64> for $name {

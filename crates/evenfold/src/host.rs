@@ -156,13 +156,14 @@ impl Host {
         }
         let mut pollers: Vec<Poller> = Vec::with_capacity(self.subscribers.len());
         for subscriber in self.subscribers {
-            let poller = subscriber.into_poller()?;
-            if pollers.iter().any(|other| other.shares_progress_with(&poller)) {
-                let stream = poller.progress().stream();
-                let rule = format!("another of this host keeps its progress in `{stream}` too");
-                return Err(Invalid::new("subscriber id", poller.id(), rule).into());
+            for poller in subscriber.into_pollers()? {
+                if pollers.iter().any(|other| other.shares_progress_with(&poller)) {
+                    let stream = poller.progress();
+                    let rule = format!("another of this host keeps its progress in `{stream}` too");
+                    return Err(Invalid::new("subscriber id", poller.id(), rule).into());
+                }
+                pollers.push(poller);
             }
-            pollers.push(poller);
         }
         Ok(pollers)
     }
@@ -208,9 +209,9 @@ async fn catch_up(pollers: &mut [Poller], stop: &CancellationToken) -> Vec<StopR
         let mut reasons = Vec::with_capacity(pollers.len());
         let mut done = 0;
         for poller in &mut *pollers {
-            let polled = poller.catch_up(stop).await;
-            done += polled.as_ref().map_or(0, Polled::done);
-            reasons.push(reason(polled));
+            let (more, reason) = poller.catch_up(stop).await;
+            done += more;
+            reasons.push(reason);
             if let Some(StopReason::Failed(_)) = reasons.last() {
                 stop.cancel();
             }
@@ -218,14 +219,6 @@ async fn catch_up(pollers: &mut [Poller], stop: &CancellationToken) -> Vec<StopR
         if done == 0 || stop.is_cancelled() {
             return reasons;
         }
-    }
-}
-
-fn reason(polled: Result<Polled, Error>) -> StopReason {
-    match polled {
-        Ok(Polled { caught_up: true, .. }) => StopReason::CaughtUp,
-        Ok(_) => StopReason::Requested,
-        Err(error) => StopReason::Failed(error),
     }
 }
 

@@ -7,8 +7,9 @@
 //! - [`Message`](derive@Message), [`Messages`](derive@Messages), [`macro@reducer`] and
 //!   [`macro@handler`] are the macros; [`prelude`] brings them in with the types they use.
 //! - [`mod@subscriber`] states what a subscriber promises and what happens when something fails.
-//! - `postgres` (a feature) is that store by its name: for an application's own pool, for writing
-//!   within the application's own transaction, and for the facts of a database.
+//! - `sqlite` and `postgres` (features) are those stores by their names: for the transaction that a
+//!   handler gets, and, on Postgres, for an application's own pool, for writing within the
+//!   application's own transaction, and for the facts of a database.
 //! - [`stores`] is the contract between evenfold and a backend.
 
 mod connect;
@@ -21,6 +22,7 @@ mod store;
 pub mod subscriber;
 mod telemetry;
 mod transact;
+mod wakeups;
 
 pub use connect::connect;
 pub use entities::Entities;
@@ -34,10 +36,15 @@ pub use evenfold_core::{
 };
 #[cfg(feature = "postgres")]
 pub use evenfold_postgres as postgres;
+#[cfg(feature = "sqlite")]
+pub use evenfold_sqlite as sqlite;
 pub use host::{Host, Stops};
 pub use macros::{Message, Messages, handler, reducer};
 pub use store::{Store, Write};
-pub use subscriber::{ErrorPolicy, Failure, Polled, Poller, StopReason, Stopped, Subscriber};
+pub use subscriber::{
+    ErrorPolicy, Failure, Parked, Parking, Polled, Poller, StopReason, Stopped, Subscriber,
+    SubscriberPlace,
+};
 pub use transact::{Transact, Transacted};
 pub use uuid::Uuid;
 
@@ -57,6 +64,7 @@ mod guide {
         subscribe: "guide/04-subscribe.md",
         read_model: "guide/05-read-model.md",
         postgres: "guide/06-postgres.md",
+        test: "guide/07-test.md",
         stream_names: "concepts/stream-names.md",
         positions_and_order: "concepts/positions-and-order.md",
         idempotence: "concepts/idempotence.md",

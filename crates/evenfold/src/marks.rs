@@ -82,6 +82,7 @@ impl Marks {
 }
 
 /// Sends the same messages again while the store does not answer: their ids settle what happened.
+/// What was written is announced.
 pub(crate) async fn send(
     store: &Store,
     stream: &StreamName,
@@ -90,6 +91,7 @@ pub(crate) async fn send(
     ids: Option<BatchIds>,
 ) -> Result<Written, Error> {
     let mut answer = store.messages().write(stream, messages, expected).await;
+    let mut sent_again = false;
     for pause in PAUSES {
         let Err(error) = &answer else { break };
         if !error.is_unavailable() {
@@ -97,11 +99,16 @@ pub(crate) async fn send(
         }
         telemetry::reply_lost(stream, error);
         tokio::time::sleep(pause).await;
+        sent_again = true;
         answer = store.messages().write(stream, messages, expected).await;
         // Ids that were drawn for this write can only repeat our own sending.
         if ids.is_none() {
             answer = answer.map(|written| Written::now(written.last()));
         }
+    }
+    // What was sent more than once may repeat what this call wrote.
+    if answer.as_ref().is_ok_and(|written| sent_again || !written.is_repetition()) {
+        store.announce(&stream.category());
     }
     answer
 }

@@ -12,7 +12,8 @@ use evenfold_core::handler::{BatchIds, Handler, Received};
 use evenfold_core::message::{Encode, Messages, Metadata, NewMessage, Recorded};
 use evenfold_core::reducer::Reducer;
 use evenfold_core::store::{
-    BatchSize, CategoryQuery, MessageStore, WriteStore, Written, category_messages, stream_messages,
+    BatchSize, Categories, CategoryQuery, MessageStore, WriteStore, Written, category_messages,
+    merged_messages, stream_messages,
 };
 use evenfold_core::{Ids, TimeOrderedIds};
 use futures::future::BoxFuture;
@@ -22,8 +23,10 @@ use futures::{FutureExt, StreamExt};
 use uuid::Uuid;
 
 use crate::marks::{Marks, send};
+use crate::wakeups::Wakeups;
 use crate::{
-    Entities, EntityId, Error, ExpectedVersion, GlobalPosition, Position, StreamName, Subscriber,
+    Category, Entities, EntityId, Error, ExpectedVersion, GlobalPosition, Position, StreamName,
+    Subscriber,
 };
 
 /// A store of messages, whichever backend it is; a clone is another handle to the same store.
@@ -52,6 +55,7 @@ use crate::{
 pub struct Store {
     messages: Arc<dyn MessageStore>,
     ids: Arc<dyn Ids>,
+    wakeups: Arc<Wakeups>,
 }
 
 impl Store {
@@ -60,9 +64,11 @@ impl Store {
         Self::shared(Arc::new(messages))
     }
 
-    /// A store on a backend that is shared with others.
+    /// A store on a backend that is shared with others. Only clones of a store wake each other's
+    /// subscribers at once.
     pub fn shared(messages: Arc<dyn MessageStore>) -> Self {
-        Self { messages, ids: Arc::new(TimeOrderedIds) }
+        let wakeups = Wakeups::of(Arc::clone(&messages));
+        Self { messages, ids: Arc::new(TimeOrderedIds), wakeups }
     }
 
     /// The same store, taking the ids of new messages from here.
@@ -83,6 +89,10 @@ impl Store {
 
     pub(crate) fn ids(&self) -> &dyn Ids {
         &*self.ids
+    }
+
+    pub(crate) fn wakeups(&self) -> &Arc<Wakeups> {
+        &self.wakeups
     }
 
     /// Writes a message to the end of a stream.
@@ -175,6 +185,38 @@ impl Store {
         category_messages(&*self.messages, query.into(), from, BatchSize::DEFAULT).boxed()
     }
 
+    /// Reads the messages of several categories, or of all, by global position from one on (that one
+    /// too), in pages of 1,000; up to where it is [decided](evenfold_core::store::MergedStore) what there is.
+    pub fn read_merged(
+        &self,
+        of: Categories,
+        from: GlobalPosition,
+    ) -> BoxStream<'_, Result<Recorded, Error>> {
+        merged_messages(&*self.messages, of, from, BatchSize::DEFAULT).boxed()
+    }
+
+    /// Wakes the subscribers of a category, here and where the store can in other processes, so that
+    /// they read at once and not when their time comes.
+    ///
+    /// Every write through this store does it by itself. It is for messages that others wrote: those
+    /// of a transaction of the application ([`Write::through`]), once that is committed. It never
+    /// waits, and where nothing was written it does no harm.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), evenfold::Error> {
+    /// let store = evenfold::connect("memory:").await?;
+    /// // … after `transaction.commit().await?`:
+    /// store.announce(&"account".parse()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn announce(&self, category: &Category) {
+        self.wakeups.announce(category);
+    }
+
     /// The entities whose state has a `#[reducer]` block: to be loaded, and to decide with.
     pub fn entities<S: Reducer + Default>(&self) -> Entities<S> {
         Entities::new(self.clone())
@@ -252,7 +294,8 @@ impl Write<'_> {
     /// which the messages are then part of.
     ///
     /// Nothing is sent again where the reply is lost, for that loses the transaction too. A transaction
-    /// that was rolled back may be made again with the same writes.
+    /// that was rolled back may be made again with the same writes. Nobody is woken, for only the
+    /// application knows when it commits; it may [announce](Store::announce) it then.
     ///
     /// # Errors
     ///

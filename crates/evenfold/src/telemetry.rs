@@ -7,6 +7,8 @@
 //! | `subscriber stopped` | info, or error when something failed | `subscriber`, `error` |
 //! | `message rejected` | info | `subscriber`, `message_type`, `stream`, `position`, `global_position`, `reason` |
 //! | `message skipped` | error | `subscriber`, `message_type`, `stream`, `position`, `global_position`, `error` |
+//! | `version took over` | info | `subscriber`, `version` |
+//! | `message parked` | error, or info behind another one | as `message skipped` |
 //! | `attempt failed` | warn | `subscriber`, `attempt`, `error`, and the message's fields when there is one |
 //! | `reply lost` | warn | `stream`, `error` |
 
@@ -56,6 +58,20 @@ pub(crate) fn skipped(subscriber: &SubscriberId, message: &Recorded, error: &Err
         ?error,
         "message skipped"
     );
+}
+
+pub(crate) fn parked(subscriber: &SubscriberId, message: &Recorded, error: Option<&Error>) {
+    let (message_type, stream) = (&*message.message_type, &message.stream_name);
+    let (position, global_position) = (message.position.get(), message.global_position.get());
+    if error.is_some() {
+        error!(%subscriber, message_type, %stream, position, global_position, ?error, "message parked");
+    } else {
+        info!(%subscriber, message_type, %stream, position, global_position, "message parked");
+    }
+}
+
+pub(crate) fn taken_over(subscriber: &SubscriberId, version: u32) {
+    info!(%subscriber, version, "version took over");
 }
 
 pub(crate) fn failed(failure: &Failure<'_>) {

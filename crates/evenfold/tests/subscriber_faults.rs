@@ -220,7 +220,8 @@ async fn the_stores_transaction_is_committed_when_all_handlers_are_done_and_drop
     let notes = Notes::default();
     notes.fail_on(2);
     let quick = ErrorPolicy::stop().delays(Duration::from_millis(1), Duration::from_millis(1));
-    store.subscriber("notes", notes).errors(quick).run_until_caught_up().await.unwrap();
+    let subscriber = store.subscriber("notes", notes).errors(quick).transactional();
+    subscriber.run_until_caught_up().await.unwrap();
     assert_eq!((log.begun(), log.committed(), log.dropped()), (3, 2, 1));
 }
 

@@ -4,7 +4,9 @@
 //! another collation: categories are found by skips and sorted, streams are sorted by the server.
 
 use evenfold_core::message::Recorded;
-use evenfold_core::store::{BatchSize, BrowseStore, CategorySummary, StreamSummary};
+use evenfold_core::store::{
+    Backlog, BatchSize, BrowseStore, CategoryQuery, CategorySummary, StreamSummary,
+};
 use evenfold_core::{Category, Error, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -12,7 +14,7 @@ use uuid::Uuid;
 
 use crate::Postgres;
 use crate::error::while_doing;
-use crate::row::{decode, query_messages};
+use crate::row::{Time, decode, query_messages};
 
 impl BrowseStore for Postgres {
     /// From each category the index leads to the next, so that finding them costs as much as there
@@ -124,6 +126,58 @@ impl BrowseStore for Postgres {
                 .fetch_optional(self.on())
                 .await
                 .map_err(|error| while_doing(format_args!("reading message `{id}`"), error))
+        }
+        .boxed()
+    }
+
+    /// Reads the messages that it counts, by the index on the category, and sees the head by the same
+    /// snapshot. The filters are those of a page.
+    fn backlog<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        after: Option<GlobalPosition>,
+    ) -> BoxFuture<'a, Result<Backlog, Error>> {
+        let category = query.category().as_str();
+        async move {
+            sqlx::query!(
+                r#"
+                SELECT
+                    count(*) AS "messages!",
+                    min(m.time) AS "oldest: Time",
+                    (
+                        SELECT last.global_position FROM message_store.messages AS last
+                        WHERE message_store.category(last.stream_name) = ANY (ARRAY[$1::varchar])
+                        ORDER BY
+                            message_store.category(last.stream_name) DESC,
+                            last.global_position DESC
+                        LIMIT 1
+                    ) AS head
+                FROM message_store.messages AS m
+                WHERE message_store.category(m.stream_name) = ANY (ARRAY[$1::varchar])
+                  AND m.global_position > $2
+                  AND coalesce($4::bigint IS NULL OR abs(mod(('x' || md5(split_part(substr(
+                          m.stream_name, nullif(strpos(m.stream_name, '-'), 0) + 1
+                      ), '+', 1)))::bit(64)::bigint, $4)) = $3::bigint, false)
+                  AND coalesce($5::varchar IS NULL OR message_store.category(
+                          m.metadata ->> 'correlationStreamName'
+                      ) = $5, false)
+                "#,
+                category,
+                after.map_or(-1, GlobalPosition::get),
+                query.group().map(|group| i64::from(group.member())),
+                query.group().map(|group| i64::from(group.size())),
+                query.correlation().map(Category::as_str),
+            )
+            .try_map(|row| {
+                Ok(Backlog {
+                    messages: u64::try_from(row.messages).map_err(decode)?,
+                    oldest: row.oldest.map(Time::in_utc),
+                    head: row.head.map(GlobalPosition::new).transpose().map_err(decode)?,
+                })
+            })
+            .fetch_one(self.on())
+            .await
+            .map_err(|error| while_doing(format_args!("counting messages of `{category}`"), error))
         }
         .boxed()
     }

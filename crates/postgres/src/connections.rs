@@ -15,16 +15,25 @@ use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgConnection, PgPool, PgQueryResult, PgRow, PgStatement,
     PgTypeInfo,
 };
-use sqlx::{Connection, Describe, Either, Execute, Executor, Postgres, SqlStr};
+use sqlx::{
+    Connection, Describe, Either, Execute, Executor, PgTransaction, Postgres, SqlStr, Transaction,
+};
 
+use crate::fault::Fault;
 use crate::hosts::{Asked, Hosts, Target};
 use crate::kept::Kept;
-use crate::place::Place;
+use crate::place::{Place, Stay};
 
 /// The pooler sets nothing for a client that it does not know, so the transaction does: where
 /// Message DB is, and the isolation that a batch needs to see what was written before its lock.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
                      SET LOCAL search_path = message_store, public";
+
+/// For what handlers get. Their own tables may be anywhere, so what they look for stays behind Message DB.
+const BEGIN_FOR_HANDLERS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+const BEGIN_FOR_HANDLERS_BEHIND_POOLER: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+    SELECT set_config('search_path', \
+        concat_ws(', ', 'message_store', nullif(current_setting('search_path'), '')), true)";
 
 /// Where the connections of a store lead, and whether a pooler in transaction mode stands in between.
 #[derive(Clone, Debug)]
@@ -33,6 +42,9 @@ pub(crate) struct Connections {
     pub(crate) pooler: bool,
     /// What they are for.
     pub(crate) target: Target,
+    /// Where the transaction is that they were given for; one that is lent by an application is its own
+    /// affair.
+    stay: Option<Arc<Stay>>,
 }
 
 #[derive(Clone, Debug)]
@@ -47,17 +59,17 @@ enum Lead {
 
 impl Connections {
     pub(crate) fn own(pool: PgPool, pooler: bool) -> Self {
-        Self { lead: Lead::Own(Kept::new(pool)), pooler, target: Target::ReadWrite }
+        Self { lead: Lead::Own(Kept::new(pool)), pooler, target: Target::ReadWrite, stay: None }
     }
 
     /// From an application's pool, which is left to it.
     pub(crate) fn shared(pool: PgPool, pooler: bool, target: Target) -> Self {
-        Self { lead: Lead::Shared(pool), pooler, target }
+        Self { lead: Lead::Shared(pool), pooler, target, stay: None }
     }
 
     /// To one of several hosts, and later perhaps to another.
     pub(crate) fn found(place: Place, pooler: bool, target: Target) -> Self {
-        Self { lead: Lead::Found(place), pooler, target }
+        Self { lead: Lead::Found(place), pooler, target, stay: None }
     }
 
     /// What leads to the server where they are.
@@ -104,9 +116,56 @@ impl Connections {
         }
     }
 
-    /// Runs a statement in the application's transaction.
-    pub(crate) fn within<'c>(&self, transaction: &'c mut PgConnection) -> Way<'c> {
-        if self.pooler { Way::UnnamedIn(transaction) } else { Way::In(transaction) }
+    /// A store for reading writes nothing, not even where the server would.
+    pub(crate) fn may_write(&self) -> Result<(), sqlx::Error> {
+        if self.target.writes() {
+            return Ok(());
+        }
+        Err(sqlx::Error::Configuration(Fault::ForReading { target: self.target }.into()))
+    }
+
+    /// Begins a transaction on a connection of its own, and gives what its statements are to reach it by.
+    /// On a task too, for the driver does not undo one whose beginning it did not hear of; where nobody
+    /// waits for it any more, it is rolled back.
+    pub(crate) fn begin(
+        &self,
+    ) -> BoxFuture<'_, Result<(PgTransaction<'static>, Self), sqlx::Error>> {
+        async {
+            let connection = match &self.lead {
+                Lead::Own(kept) => kept.take().await?.0,
+                Lead::Shared(pool) => pool.acquire().await?,
+                Lead::Found(place) => {
+                    let (begun, stay) = place.begin().await?;
+                    return Ok((begun, Self { stay: Some(Arc::new(stay)), ..self.clone() }));
+                }
+            };
+            let sql =
+                if self.pooler { BEGIN_FOR_HANDLERS_BEHIND_POOLER } else { BEGIN_FOR_HANDLERS };
+            let begun =
+                tokio::spawn(Transaction::begin(connection, Some(SqlStr::from_static(sql))));
+            Ok((begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))?, self.clone()))
+        }
+        .boxed()
+    }
+
+    /// Runs a statement in a transaction.
+    pub(crate) fn within<'c>(&'c self, transaction: &'c mut PgConnection) -> Way<'c> {
+        let way = if self.pooler { Way::UnnamedIn(transaction) } else { Way::In(transaction) };
+        match &self.stay {
+            Some(stay) => Way::Staying(stay, Box::new(way)),
+            None => way,
+        }
+    }
+
+    /// Waits for the end of a transaction, for as long as its host is the right one.
+    pub(crate) async fn ended(
+        &self,
+        end: impl Future<Output = Result<(), sqlx::Error>>,
+    ) -> Result<(), sqlx::Error> {
+        match &self.stay {
+            Some(stay) => stay.watched(end).await,
+            None => end.await,
+        }
     }
 }
 
@@ -119,6 +178,8 @@ pub(crate) enum Way<'c> {
     Found(&'c Place),
     In(&'c mut PgConnection),
     UnnamedIn(&'c mut PgConnection),
+    /// In a transaction whose host may come to be the wrong one.
+    Staying(&'c Stay, Box<Way<'c>>),
 }
 
 /// The answer is given when the commit is, so it is held until then.
@@ -173,6 +234,7 @@ impl<'c> Executor<'c> for Way<'c> {
                 .boxed(),
             Self::In(transaction) => transaction.fetch_many(query),
             Self::UnnamedIn(transaction) => transaction.fetch_many(Unnamed(query)),
+            Self::Staying(stay, way) => stay.stream(*way, query),
         }
     }
 
@@ -193,6 +255,7 @@ impl<'c> Executor<'c> for Way<'c> {
                 .boxed(),
             Self::In(transaction) => transaction.fetch_optional(query),
             Self::UnnamedIn(transaction) => transaction.fetch_optional(Unnamed(query)),
+            Self::Staying(stay, way) => stay.watched(way.fetch_optional(query)).boxed(),
         }
     }
 
@@ -213,6 +276,7 @@ impl<'c> Executor<'c> for Way<'c> {
             Self::In(transaction) | Self::UnnamedIn(transaction) => {
                 transaction.prepare_with(sql, parameters)
             }
+            Self::Staying(_, way) => way.prepare_with(sql, parameters),
         }
     }
 
@@ -225,6 +289,7 @@ impl<'c> Executor<'c> for Way<'c> {
             Self::Found(place) => async move { place.on().alone().describe(sql).await }.boxed(),
             Self::Pool(pool) | Self::Pooler(pool) => pool.describe(sql),
             Self::In(transaction) | Self::UnnamedIn(transaction) => transaction.describe(sql),
+            Self::Staying(_, way) => way.describe(sql),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::error::while_doing;
 use crate::fault::Fault;
 use crate::hosts::{Asked, Role, name};
 use crate::install;
-use crate::schema::{Schema, look};
+use crate::schema::{Schema, has_leases, look};
 
 /// How long a session is waited for that a pooler may have to give, when we hold it ourselves.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -38,6 +38,8 @@ pub struct Facts {
     pub store: Result<Schema, Fault>,
     /// The last migration of evenfold that was run; none where none was.
     pub migration: Option<i64>,
+    /// Whether leases are installed, and this role may use them.
+    pub leases: bool,
     /// The `search_path` of the session.
     pub search_path: String,
     /// The isolation that a transaction has which asks for none. Where it is not `read committed`, a
@@ -107,6 +109,7 @@ impl Facts {
             hosts: on.ask().await,
             migration: found.as_ref().ok().map(|found| found.applied).filter(|last| *last > 0),
             store: found.and_then(install::ready),
+            leases: has_leases(on).await?,
             search_path: session.search_path,
             isolation: session.isolation,
             sequence_cache: session.sequence_cache,

@@ -11,7 +11,7 @@ use crate::hosts::{Asked, Target};
 /// Why a database cannot be used as a message store; each text says what to do.
 ///
 /// It is the source of the error that [`Postgres::connect`](crate::Postgres::connect) ends with, or a
-/// later call.
+/// later call: a write to a store for reading, say, or a cursor over several categories.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -84,15 +84,26 @@ pub enum Fault {
         /// The role that connected.
         user: String,
     },
-    /// The lock on categories is another than that of Message DB, and a writer who takes the one does
-    /// not wait for who takes the other.
+    /// The lock on categories is another than that of Message DB: a writer who takes the one does not
+    /// wait for who takes the other, and a reader of several categories does not see who holds it.
     #[error(
-        "the Message DB here takes its locks by another function, {function}, and is not adopted: our \
-         functions would not wait for its writers; put Message DB's own acquire_lock in its place"
+        "the Message DB here takes its locks by another function, {function}, so neither our functions \
+         nor readers of several categories would wait for its writers; put Message DB's own \
+         acquire_lock in its place"
     )]
     LockOverride {
         /// The function.
         function: String,
+    },
+    /// Sessions keep global positions back, so who reads by them misses messages.
+    #[error(
+        "the sequence of global positions gives a session {cache} numbers at a time, so they are not \
+         in the order of writes; run `ALTER SEQUENCE message_store.messages_global_position_seq CACHE 1` \
+         as the owner of the schema, and let sessions that wrote before end"
+    )]
+    SequenceCache {
+        /// How many numbers a session takes.
+        cache: i64,
     },
     /// The role may not do what a store does.
     #[error(

@@ -3,6 +3,8 @@
 //! Owns what is run, and what a person reads when that fails. The schema is in `migrations/`; what
 //! is there before is looked at in `schema.rs`.
 
+use std::sync::Arc;
+
 use evenfold_core::Error;
 use evenfold_core::error::Invalid;
 use futures::FutureExt;
@@ -16,11 +18,15 @@ use crate::error::{is_not_allowed, while_doing};
 use crate::facts::lock_override;
 use crate::fault::Fault;
 use crate::hosts::Target;
+use crate::options::Options;
 use crate::schema::{Found, Schema, look};
 
 /// Our migrations. One whose number begins a new thousand is a break: clients of an earlier release
 /// cannot work on what it leaves. On all others they can.
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// The migration that needs nothing of those before it.
+const LEASES: i64 = 3;
 
 /// Beside the application's own `_sqlx_migrations`, whatever schema that is in.
 const BOOKS: &str = "message_store._evenfold_migrations";
@@ -48,10 +54,13 @@ pub enum Install {
     Missing,
     /// The same, and a Message DB is [adopted](Postgres::adopt).
     Adopt,
+    /// It must have a store that is ready, and gets [leases](Postgres::install_leases) beside it.
+    Leases,
 }
 
 /// Checks that the database is a store, or makes it one.
-pub(crate) async fn open(on: Connections, what: Install) -> Result<Postgres, Error> {
+pub(crate) async fn open(on: Connections, options: Options) -> Result<Postgres, Error> {
+    let what = options.what_to_install();
     if !on.target.writes() && what != Install::Nothing {
         let rule = "a store for reading installs nothing; leave out `install=` or this";
         return Err(Invalid::new("target_session_attrs", on.target, rule).into());
@@ -59,6 +68,7 @@ pub(crate) async fn open(on: Connections, what: Install) -> Result<Postgres, Err
     let found = seen(&on).await?;
     let schema = match (found.and_then(ready), what) {
         (Ok(schema), Install::Adopt) if !schema.has_additions() => adopt(&on).await?,
+        (Ok(schema), Install::Leases) if !schema.has_leases() => install_leases(&on).await?,
         (Ok(schema), _) => schema,
         (
             Err(Fault::NotInstalled { .. } | Fault::Outdated { .. }),
@@ -66,7 +76,8 @@ pub(crate) async fn open(on: Connections, what: Install) -> Result<Postgres, Err
         ) => install(&on).await?,
         (Err(fault), _) => return Err(refused(fault)),
     };
-    Ok(Postgres { connections: on, schema })
+    let notifier = options.notifier(&on);
+    Ok(Postgres { connections: on, schema, evidence: Arc::default(), notifier })
 }
 
 /// Installs our schema, or brings it up to date, all of a version or nothing of it.
@@ -93,6 +104,23 @@ pub(crate) async fn adopt(on: &Connections) -> Result<Schema, Error> {
     }
 }
 
+/// Adds the schema of leases beside a store, whoever made that.
+pub(crate) async fn install_leases(on: &Connections) -> Result<Schema, Error> {
+    seen(on).await?.map_err(refused)?;
+    run(on, "installing leases", async |own| {
+        let mut connection = own.acquire().await?;
+        // As the driver does it, so that of several that install one does.
+        connection.lock().await?;
+        let leases = MIGRATOR.iter().find(|migration| migration.version == LEASES);
+        if let Some(migration) = leases {
+            // The statements of one text are one transaction.
+            raw_sql(migration.sql.clone()).execute(&mut *connection).await?;
+        }
+        connection.unlock().await
+    })
+    .await
+}
+
 /// What a database has before migrations are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
@@ -102,10 +130,18 @@ enum Before {
 }
 
 async fn migrate(on: &Connections, before: Before) -> Result<Schema, Error> {
+    run(on, "installing the message store", async |own| migrate_on(own, before).await).await
+}
+
+/// Changes the database, and looks at what it is then.
+async fn run(
+    on: &Connections,
+    doing: &str,
+    change: impl AsyncFnOnce(&PgPool) -> Result<(), MigrateError>,
+) -> Result<Schema, Error> {
     if on.pooler {
         return Err(refused(Fault::InstallThroughPooler));
     }
-    let doing = "installing the message store";
     // A connection of its own: where a migration fails, the driver leaves the lock that keeps two
     // installers apart, and it goes with the connection.
     let own = PgPoolOptions::new()
@@ -114,16 +150,16 @@ async fn migrate(on: &Connections, before: Before) -> Result<Schema, Error> {
             async move { raw_sql(LOCK_TIMEOUT).execute(connection).await.map(drop) }.boxed()
         })
         .connect_lazy_with(on.options().as_ref().clone());
-    let migrated = migrate_on(&own, before).await;
+    let changed = change(&own).await;
     own.close().await;
-    migrated.map_err(|error| failed(doing, error))?;
+    changed.map_err(|error| failed(doing, error))?;
     seen(on).await?.map(|found| found.schema).map_err(refused)
 }
 
 fn failed(doing: &str, error: MigrateError) -> Error {
     let rights = |error: &sqlx::Error| {
-        let hint = "; it takes the right to create a schema in the database, or where there is a store \
-                    already the owner of the schema and its table";
+        let hint = "; it takes the right to create a schema in the database, and where there is a store \
+                    already to be the owner of its schema and table";
         if is_not_allowed(error) { hint } else { "" }
     };
     match error {

@@ -124,7 +124,8 @@ impl Kept {
         drop(self.0.pool.close());
     }
 
-    async fn take(&self) -> Result<(PoolConnection<Postgres>, Instant), sqlx::Error> {
+    /// The connection used last, or one of the pool. What is not [put](Self::put) back goes to the pool.
+    pub(crate) async fn take(&self) -> Result<(PoolConnection<Postgres>, Instant), sqlx::Error> {
         let _waiting = match self.0.state().take() {
             Ok(idle) => return Ok((idle.connection, idle.since)),
             Err(_quiet) => Waiting(self),

@@ -44,14 +44,21 @@ mod place;
 mod row;
 
 mod browse;
+mod evidence;
+mod lease;
+mod merged;
 mod own;
 mod read;
-mod transaction;
 mod write;
+
+mod within;
+
+mod transaction;
 
 mod facts;
 mod fault;
 mod install;
+mod notify;
 mod options;
 mod schema;
 mod url;
@@ -60,12 +67,18 @@ mod url;
 pub mod testing;
 
 use std::fmt;
+use std::sync::Arc;
 
-use evenfold_core::Error;
-use evenfold_core::store::{Ability, MessageStore, ProgressStore};
+use evenfold_core::store::{Ability, Announcement, Context, MessageStore, ProgressStore};
+use evenfold_core::{Category, Error};
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 use sqlx::postgres::PgPool;
 
 use connections::{Connections, Way};
+use evidence::Evidence;
+use notify::Notifier;
 
 pub use facts::{Facts, IdleWriter};
 pub use fault::Fault;
@@ -73,7 +86,8 @@ pub use hosts::{Asked, Role, Target};
 pub use install::Install;
 pub use options::Options;
 pub use schema::Schema;
-pub use transaction::Within;
+pub use transaction::Transaction;
+pub use within::Within;
 
 /// A store in a Postgres database; a clone shares its connections.
 ///
@@ -83,6 +97,10 @@ pub use transaction::Within;
 pub struct Postgres {
     connections: Connections,
     schema: Schema,
+    /// What its readers of several categories know, which a clone shares.
+    evidence: Arc<Evidence>,
+    /// None where processes are not to wake each other.
+    notifier: Option<Notifier>,
 }
 
 impl Postgres {
@@ -113,7 +131,7 @@ impl Postgres {
 
     /// Installs our schema in a database that has no store, or brings ours up to date; each version
     /// as a whole or not at all. The role must be allowed to create a schema, and to bring ours up to
-    /// date it must own it. Migrations run on a connection of their own, with the options of the pool.
+    /// date it must own it as well. Migrations run on a connection of their own, with the options of the pool.
     ///
     /// # Errors
     ///
@@ -124,11 +142,11 @@ impl Postgres {
     }
 
     /// Adds what evenfold has beyond Message DB to a Message DB: functions that write many messages
-    /// at once, and a column that they fill. What is there stays as it is, for every client.
+    /// at once, a column that they fill, and a schema for leases. What is there stays as it is, for every client.
     ///
     /// The column takes the table for itself for a moment, without touching a row; where writers
     /// keep it waiting for 10 seconds it gives up, and nothing was done but to note that it was begun.
-    /// The role must own the table.
+    /// The role must own the table, and be allowed to create a schema.
     ///
     /// # Errors
     ///
@@ -136,6 +154,17 @@ impl Postgres {
     /// the role may not, or the server does not answer.
     pub async fn adopt(pool: &PgPool) -> Result<Schema, Error> {
         install::adopt(&install::direct(pool)).await
+    }
+
+    /// Installs what leases need, a schema of its own beside any message store, and touches nothing
+    /// else; where evenfold installed or adopted the store, it came with that. The role must be allowed
+    /// to create a schema.
+    ///
+    /// # Errors
+    ///
+    /// When there is no store; when the role may not, or the server does not answer.
+    pub async fn install_leases(pool: &PgPool) -> Result<Schema, Error> {
+        install::install_leases(&install::direct(pool)).await
     }
 
     /// Which store the database had when it was opened.
@@ -156,6 +185,9 @@ impl Postgres {
     /// Waits for calls under way and closes the connections, for every clone of this store. An
     /// application's own pool is left to it.
     pub async fn close(&self) {
+        if let Some(notifier) = &self.notifier {
+            notifier.close().await;
+        }
         self.connections.close().await;
     }
 
@@ -181,6 +213,29 @@ impl MessageStore for Postgres {
     }
 
     fn abilities(&self) -> &'static [Ability] {
-        &[Ability::Durable, Ability::SharedByProcesses]
+        use Ability::{Durable, Leases, SharedByProcesses, Transactions};
+        match (self.connections.target.writes(), self.schema.has_leases()) {
+            (false, _) => &[Durable, SharedByProcesses],
+            (true, false) => &[Durable, SharedByProcesses, Transactions],
+            (true, true) => &[Durable, SharedByProcesses, Transactions, Leases],
+        }
+    }
+
+    /// Hands out a [`Transaction`].
+    fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
+        async { Ok(Context::with(Transaction::begin(self).await?)) }.boxed()
+    }
+
+    fn announce(&self, category: &Category) {
+        if let Some(notifier) = &self.notifier {
+            notifier.announce(category);
+        }
+    }
+
+    fn announcements(&self) -> BoxStream<'static, Announcement> {
+        match &self.notifier {
+            Some(notifier) => notifier.announcements(),
+            None => stream::empty().boxed(),
+        }
     }
 }

@@ -17,6 +17,7 @@ use crate::facts::Facts;
 use crate::hosts::{Hosts, Target, name};
 use crate::install::Install;
 use crate::kept::QUIET;
+use crate::notify::Notifier;
 use crate::place::Place;
 use crate::{Postgres, install, url};
 
@@ -33,17 +34,19 @@ pub struct Options {
     install: Install,
     pooler: bool,
     target: Target,
+    wakeups: bool,
 }
 
 impl Options {
-    /// The defaults: 10 connections, nothing is installed, no pooler in transaction mode, and a store
-    /// to write to.
+    /// The defaults: 10 connections, nothing is installed, no pooler in transaction mode, a store to
+    /// write to, and processes wake each other.
     pub const fn new() -> Self {
         Self {
             connections: 10,
             install: Install::Nothing,
             pooler: false,
             target: Target::ReadWrite,
+            wakeups: true,
         }
     }
 
@@ -62,7 +65,7 @@ impl Options {
     }
 
     /// What becomes of a database that has no message store, or not ours; nothing by default. In a
-    /// URL `install=no`, `install=yes` or `install=adopt`.
+    /// URL `install=no`, `install=yes`, `install=adopt` or `install=leases`.
     #[must_use]
     pub const fn install(mut self, what: Install) -> Self {
         self.install = what;
@@ -91,6 +94,30 @@ impl Options {
         self
     }
 
+    /// Whether processes wake each other's subscribers when something was written; by default they do.
+    /// In a URL `wakeups=yes` or `wakeups=no`.
+    ///
+    /// It takes a connection beside the store's own to announce by NOTIFY, made with the first message
+    /// that is written, and another to LISTEN, made with the first subscriber that waits. Without them,
+    /// behind a [pooler](Self::transaction_pooler), and [for reading](Self::target_session_attrs), as
+    /// neither a pooler nor a standby lets anybody listen, a subscriber hears of other processes when it
+    /// polls.
+    #[must_use]
+    pub const fn wakeups(mut self, are_wanted: bool) -> Self {
+        self.wakeups = are_wanted;
+        self
+    }
+
+    /// Announces and listens, if that is wanted.
+    pub(crate) fn notifier(self, on: &Connections) -> Option<Notifier> {
+        (self.wakeups && on.target.writes()).then(|| Notifier::new(on))
+    }
+
+    /// What becomes of a database without a store, or not ours.
+    pub(crate) fn what_to_install(self) -> Install {
+        self.install
+    }
+
     /// Opens the store at a URL: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, and perhaps `?`
     /// with parameters: ours, which are named with the methods here, and the driver's: `host`, which may
     /// be the folder of a socket, `hostaddr`, `port`, `dbname`, `user`, `password`, `sslmode`,
@@ -114,7 +141,7 @@ impl Options {
     /// Those of [`Postgres::connect`].
     pub async fn connect(self, url: &str) -> Result<Postgres, Error> {
         let (options, connections) = self.reach(url).await?;
-        let opened = install::open(connections.clone(), options.install).await;
+        let opened = install::open(connections.clone(), options).await;
         if opened.is_err() {
             connections.close().await;
         }
@@ -148,7 +175,7 @@ impl Options {
     ///
     /// Those of [`Postgres::connect`], without those of a URL.
     pub async fn open(self, pool: PgPool) -> Result<Postgres, Error> {
-        install::open(Connections::shared(pool, self.pooler, self.target), self.install).await
+        install::open(Connections::shared(pool, self.pooler, self.target), self).await
     }
 
     /// Connects once by itself, for a pool tries again and again and does not say why it cannot.
@@ -202,7 +229,10 @@ impl Options {
 }
 
 /// Asks a connection that was quiet for long, and so finds one that broke meanwhile.
-async fn is_there(connection: &mut PgConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
+pub(crate) async fn is_there(
+    connection: &mut PgConnection,
+    idle_for: Duration,
+) -> Result<bool, sqlx::Error> {
     if idle_for > QUIET {
         connection.ping().await?;
     }

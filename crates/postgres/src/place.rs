@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use futures::stream::BoxStream;
 use futures::{Future, TryStreamExt};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow};
-use sqlx::{Either, Execute, Executor, Postgres};
+use sqlx::{Either, Execute, Executor, PgTransaction, Postgres};
 use tokio::sync::{Mutex as Turn, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::connections::Connections;
+use crate::connections::{Connections, Way};
 use crate::error::is_of_host;
 use crate::fault::Fault;
 use crate::hosts::{ANSWER, Asked, Hosts, name};
@@ -47,7 +47,7 @@ struct Inner {
 }
 
 /// Where a store is.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct At {
     /// To that host alone. They go with it, so that no call is ever answered by another.
     on: Connections,
@@ -100,20 +100,31 @@ impl Place {
         &'e self,
         query: impl Execute<'q, Postgres> + 'q,
     ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>> {
-        poured(|slot| self.pour(query, slot))
+        poured(|slot| async {
+            let at = self.ready().await?;
+            self.pour(&at, at.on.alone(), query, slot).await
+        })
     }
 
     async fn pour<'q>(
         &self,
+        at: &At,
+        way: Way<'_>,
         query: impl Execute<'q, Postgres> + 'q,
         slot: Arc<Slot<Either<PgQueryResult, PgRow>>>,
     ) -> Result<(), sqlx::Error> {
-        let at = self.ready().await?;
-        let mut answers = at.on.alone().fetch_many(query);
-        while let Some(answer) = self.watched(&at, answers.try_next()).await? {
+        let mut answers = way.fetch_many(query);
+        while let Some(answer) = self.watched(at, answers.try_next()).await? {
             slot.put(answer).await;
         }
         Ok(())
+    }
+
+    /// Begins a transaction, which stays where it is begun.
+    pub(crate) async fn begin(&self) -> Result<(PgTransaction<'static>, Stay), sqlx::Error> {
+        let at = self.ready().await?;
+        let (begun, _) = self.watched(&at, at.on.begin()).await?;
+        Ok((begun, Stay { place: self.clone(), at }))
     }
 
     /// Waits for calls under way and closes the connections.
@@ -244,6 +255,32 @@ impl Place {
 
     fn said(&self) -> MutexGuard<'_, Option<Fault>> {
         self.0.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The host of a transaction, which does not go over with its store: what waits for it ends then.
+#[derive(Debug)]
+pub(crate) struct Stay {
+    place: Place,
+    at: At,
+}
+
+impl Stay {
+    /// Waits for an answer, as long as the store is there.
+    pub(crate) async fn watched<T>(
+        &self,
+        call: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        self.place.watched(&self.at, call).await
+    }
+
+    /// All answers to a query, as they come.
+    pub(crate) fn stream<'e, 'q: 'e>(
+        &'e self,
+        way: Way<'e>,
+        query: impl Execute<'q, Postgres> + 'q,
+    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>> {
+        poured(|slot| self.place.pour(&self.at, way, query, slot))
     }
 }
 

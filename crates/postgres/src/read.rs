@@ -47,6 +47,13 @@ impl ReadStore for Postgres {
     ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
         version(self.on(), stream).boxed()
     }
+
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+        head(self.on(), category).boxed()
+    }
 }
 
 pub(crate) async fn last(
@@ -94,6 +101,25 @@ pub(crate) async fn version(on: Way<'_>, stream: &StreamName) -> Result<Option<P
     .await
     .and_then(|version| version.map(Position::new).transpose().map_err(decode))
     .map_err(|error| while_doing(format_args!("reading the version of `{stream}`"), error))
+}
+
+/// The order names the category, as that of a page does, and so walks its index backwards.
+pub(crate) async fn head(
+    on: Way<'_>,
+    category: &Category,
+) -> Result<Option<GlobalPosition>, Error> {
+    sqlx::query_scalar!(
+        r#"
+            SELECT m.global_position FROM message_store.messages AS m
+            WHERE message_store.category(m.stream_name) = ANY (ARRAY[$1::varchar])
+            ORDER BY message_store.category(m.stream_name) DESC, m.global_position DESC LIMIT 1
+            "#,
+        category.as_str(),
+    )
+    .fetch_optional(on)
+    .await
+    .and_then(|head| head.map(GlobalPosition::new).transpose().map_err(decode))
+    .map_err(|error| while_doing(format_args!("reading the end of `{category}`"), error))
 }
 
 /// Keeps to the index on the category, however rare it is and whichever plan is chosen.

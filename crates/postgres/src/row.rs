@@ -8,7 +8,7 @@ use evenfold_core::{GlobalPosition, Position, StreamName};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgTypeInfo, PgValueRef};
 use time::macros::datetime;
-use time::{Duration, PrimitiveDateTime};
+use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 use uuid::Uuid;
 
 /// A checked query for whole messages: the SQL behind `FROM message_store.messages AS m`, and its
@@ -53,7 +53,7 @@ impl Row {
             message_type: self.message_type.into(),
             position: Position::new(self.position).map_err(decode)?,
             global_position: GlobalPosition::new(self.global_position).map_err(decode)?,
-            time: self.time.0.assume_utc(),
+            time: self.time.in_utc(),
             data_json: self.data.map(Into::into),
             metadata_json: self.metadata.map(Into::into),
         })
@@ -69,6 +69,12 @@ pub(crate) fn decode(error: impl std::error::Error + Send + Sync + 'static) -> s
 /// `infinity` is, becomes the last or first of them; the driver would panic.
 #[derive(Debug)]
 pub(crate) struct Time(PrimitiveDateTime);
+
+impl Time {
+    pub(crate) fn in_utc(self) -> OffsetDateTime {
+        self.0.assume_utc()
+    }
+}
 
 impl sqlx::Type<sqlx::Postgres> for Time {
     fn type_info() -> PgTypeInfo {

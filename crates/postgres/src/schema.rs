@@ -15,6 +15,7 @@ use crate::install;
 pub struct Schema {
     version: String,
     maker: Maker,
+    leases: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,12 @@ impl Schema {
     /// it, and where it [adopted](crate::Postgres::adopt) a Message DB.
     pub fn has_additions(&self) -> bool {
         self.maker != Maker::MessageDb
+    }
+
+    /// Whether it has leases, for this role: where evenfold installed or adopted it, and where they were
+    /// [installed](crate::Postgres::install_leases) beside a Message DB.
+    pub fn has_leases(&self) -> bool {
+        self.leases
     }
 }
 
@@ -167,9 +174,30 @@ pub(crate) async fn look(on: &Connections) -> Result<Result<Found, Fault>, sqlx:
     if install::is_of_later_kind(applied) {
         return Ok(Err(Fault::LaterRelease { applied, known: install::last() }));
     }
+    let leases = has_leases(on).await?;
     let lost = maker != Maker::Evenfold && !found.in_path;
     let path = lost.then_some(Fault::SearchPath { database, user });
-    Ok(Ok(Found { schema: Schema { version, maker }, applied, path }))
+    Ok(Ok(Found { schema: Schema { version, maker, leases }, applied, path }))
+}
+
+/// Whether leases are installed, and the role may use them.
+pub(crate) async fn has_leases(on: &Connections) -> Result<bool, sqlx::Error> {
+    query_scalar!(
+        r#"
+        SELECT EXISTS (
+            SELECT FROM pg_catalog.pg_namespace AS schema
+            JOIN pg_catalog.pg_proc AS function ON function.pronamespace = schema.oid
+            JOIN pg_catalog.pg_class AS leases ON leases.relnamespace = schema.oid
+            WHERE schema.nspname = 'evenfold'
+                AND function.proname = 'renew_leases'
+                AND leases.relname = 'leases'
+                AND has_schema_privilege(schema.oid, 'USAGE')
+                AND has_table_privilege(leases.oid, 'UPDATE')
+        ) AS "has!"
+        "#,
+    )
+    .fetch_one(on.alone())
+    .await
 }
 
 async fn version(on: &Connections) -> Result<String, sqlx::Error> {

@@ -1,86 +1,118 @@
-//! In the application's own transaction: messages are written and read beside its own tables.
+//! The transaction that handlers get: their own tables and the progress of their subscriber, together.
 //!
-//! Owns the savepoint that a refused write is undone to. The statements are those of `write.rs` and
-//! `read.rs`.
+//! Owns its end. How messages are written and read in it is in `within.rs`, where its connection comes
+//! from in `connections.rs`.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use evenfold_core::error::Conflict;
+use evenfold_core::handler::HandlerTransaction;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore, WriteStore, Written, check_batch};
 use evenfold_core::{Error, ExpectedVersion, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::lock::Mutex;
-use sqlx::{PgConnection, PgTransaction, raw_sql};
+use sqlx::{PgConnection, PgTransaction};
 
-use crate::connections::Way;
-use crate::error::{Refusal, is_of_transaction, refusal};
-use crate::write::{GOES, check_target, find, never_late_enough, writing};
+use crate::error::while_doing;
+use crate::within::{read_within, run, write};
 use crate::{Postgres, read};
 
-impl Postgres {
-    /// The store within the application's own transaction, for as long as that is lent: with all
-    /// laws of [`WriteStore`] and [`ReadStore`], messages are there when it commits, or not at all.
-    ///
-    /// - A refused write leaves the transaction as it was before, and usable.
-    /// - What it wrote itself it reads; nobody else does before it commits.
-    /// - Until its end nobody else writes to the categories that it wrote to. So keep it short, and
-    ///   write to several categories in one order everywhere.
-    /// - Of two transactions that wait for each other the server refuses a write of one, with an
-    ///   error that [is unavailable](Error::is_unavailable). That one is still open, and the other
-    ///   goes on waiting for the categories that it wrote to: roll it back at once, and make it again.
-    ///   A second try within it would be refused again.
-    /// - Where the future of a write is dropped, roll back too: the write may be part of the
-    ///   transaction, or may have failed it, and the driver's commit of a failed one tells no error.
-    ///
-    /// Begin the transaction in the database of this store, on a pool that
-    /// [`from_pool`](Self::from_pool) accepts, and at READ COMMITTED: one that keeps an older snapshot
-    /// does not see what was written since. A Message DB needs the `search_path` that leads to it,
-    /// behind a pooler in transaction mode too: there, set it on the role or the database.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use evenfold_core::message::NewMessage;
-    /// use evenfold_core::store::WriteStore;
-    /// use evenfold_core::{ExpectedVersion, StreamName};
-    /// use evenfold_postgres::Postgres;
-    /// use sqlx::PgPool;
-    ///
-    /// async fn open(
-    ///     pool: &PgPool,
-    ///     store: &Postgres,
-    ///     opened: NewMessage,
-    /// ) -> Result<(), Box<dyn std::error::Error>> {
-    ///     let mut transaction = pool.begin().await?;
-    ///     sqlx::query("INSERT INTO owners VALUES ('Ada')").execute(&mut *transaction).await?;
-    ///     store
-    ///         .within(&mut transaction)
-    ///         .write(&StreamName::new("account-1")?, &[opened], ExpectedVersion::NoStream)
-    ///         .await?;
-    ///     transaction.commit().await?;
-    ///     Ok(())
-    /// }
-    /// ```
-    pub fn within<'t>(&'t self, transaction: &'t mut PgTransaction<'_>) -> Within<'t> {
-        Within { store: self, transaction: Mutex::new(transaction) }
+/// A transaction that the store hands to handlers: what they do in it on their own tables, and the
+/// record that the message is done with, are there together, or not at all.
+///
+/// It is at READ COMMITTED, and keeps all laws of [`WriteStore`] and [`ReadStore`], as
+/// [`Postgres::within`] says them.
+///
+/// - A statement of yours that fails ends it, as Postgres does: what follows fails, its commit too. For
+///   one that may fail make a savepoint, by `begin` of [`sqlx::Connection`].
+/// - A message that is written in it keeps others from writing to that category until it ends; so write
+///   last.
+/// - Behind a pooler in transaction mode your own queries are not to be prepared under a name:
+///   `sqlx::query(…).persistent(false)`. Tables are looked for in `message_store` first, and then
+///   where the role looks for them.
+///
+/// # Examples
+///
+/// ```no_run
+/// use evenfold_core::handler::Context;
+/// use evenfold_postgres::Transaction;
+///
+/// async fn deposited(
+///     amount: i64,
+///     context: &mut Context,
+/// ) -> Result<(), Box<dyn std::error::Error>> {
+///     let transaction = context.require::<Transaction>()?;
+///     sqlx::query("UPDATE balances SET amount = amount + $1")
+///         .bind(amount)
+///         .execute(transaction.connection())
+///         .await?;
+///     Ok(())
+/// }
+/// ```
+pub struct Transaction {
+    store: Postgres,
+    on: Mutex<PgTransaction<'static>>,
+    /// Whether somebody had the connection since it last did what it was asked, and may have ended or
+    /// failed the transaction.
+    unsure: AtomicBool,
+}
+
+impl Transaction {
+    /// On the host where the store is now. A store for reading has none, for it is there to be written
+    /// in.
+    pub(crate) async fn begin(store: &Postgres) -> Result<Self, Error> {
+        let failed = |error| while_doing("beginning a transaction", error);
+        store.connections.may_write().map_err(failed)?;
+        let (begun, connections) = store.connections.begin().await.map_err(failed)?;
+        let store = Postgres { connections, ..store.clone() };
+        Ok(Self { store, on: Mutex::new(begun), unsure: false.into() })
+    }
+
+    /// The connection that it is on, for statements of your own. Leave its end to who began it.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        *self.unsure.get_mut() = true;
+        self.on.get_mut()
+    }
+
+    async fn write_batch(
+        &self,
+        stream: &StreamName,
+        messages: &[NewMessage],
+        expected: ExpectedVersion,
+    ) -> Result<Written, Error> {
+        check_batch(messages)?;
+        let mut transaction = self.on.lock().await;
+        self.unsure.store(true, Ordering::Relaxed);
+        let written = write(&self.store, &mut transaction, stream, messages, expected).await?;
+        self.unsure.store(false, Ordering::Relaxed);
+        Ok(written)
+    }
+
+    /// The server takes the commit of a failed transaction for a rollback and says nothing of it, so it
+    /// is asked before.
+    async fn end(self) -> Result<(), sqlx::Error> {
+        let Self { store: Postgres { connections, .. }, on, unsure } = self;
+        let mut transaction = on.into_inner();
+        if unsure.into_inner()
+            && let Err(error) =
+                run(connections.within(&mut transaction), "SAVEPOINT evenfold_end").await
+        {
+            connections.ended(transaction.rollback()).await.ok();
+            return Err(error);
+        }
+        connections.ended(transaction.commit()).await
     }
 }
 
-/// A store within a transaction of the application, from [`Postgres::within`].
-pub struct Within<'t> {
-    store: &'t Postgres,
-    transaction: Mutex<&'t mut PgConnection>,
-}
-
-impl fmt::Debug for Within<'_> {
+impl fmt::Debug for Transaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Within").field("store", self.store).finish_non_exhaustive()
+        f.debug_struct("Transaction").field("store", &self.store).finish_non_exhaustive()
     }
 }
 
-impl WriteStore for Within<'_> {
+impl WriteStore for Transaction {
     fn write<'a>(
         &'a self,
         stream: &'a StreamName,
@@ -91,160 +123,22 @@ impl WriteStore for Within<'_> {
     }
 }
 
-impl ReadStore for Within<'_> {
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        from: Position,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+read_within!(Transaction);
+
+impl HandlerTransaction for Transaction {
+    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
+        let ended = self.end();
+        async { ended.await.map_err(|error| while_doing("committing a transaction", error)) }
+            .boxed()
+    }
+
+    /// Where the connection is gone the server rolls it back, and a connection whose rollback was not
+    /// waited for the pool does not hand out before that is done.
+    fn rollback(self: Box<Self>) -> BoxFuture<'static, ()> {
         async move {
-            let mut transaction = self.transaction.lock().await;
-            let on = self.store.connections.within(&mut transaction);
-            read::stream_page(on, stream, from, limit).await
+            let Self { store, on, .. } = *self;
+            store.connections.ended(on.into_inner().rollback()).await.unwrap_or_default();
         }
         .boxed()
     }
-
-    fn read_category<'a>(
-        &'a self,
-        query: &'a CategoryQuery,
-        from: GlobalPosition,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        async move {
-            let mut transaction = self.transaction.lock().await;
-            let on = self.store.connections.within(&mut transaction);
-            read::category_page(on, query, from, limit).await
-        }
-        .boxed()
-    }
-
-    fn last_message<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        message_type: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
-        async move {
-            let mut transaction = self.transaction.lock().await;
-            let on = self.store.connections.within(&mut transaction);
-            read::last(on, stream, message_type).await
-        }
-        .boxed()
-    }
-
-    fn stream_version<'a>(
-        &'a self,
-        stream: &'a StreamName,
-    ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
-        async move {
-            let mut transaction = self.transaction.lock().await;
-            read::version(self.store.connections.within(&mut transaction), stream).await
-        }
-        .boxed()
-    }
-}
-
-impl Within<'_> {
-    async fn write_batch(
-        &self,
-        stream: &StreamName,
-        messages: &[NewMessage],
-        expected: ExpectedVersion,
-    ) -> Result<Written, Error> {
-        check_batch(messages)?;
-        check_target(&self.store.connections, stream, messages)?;
-        let mut transaction = self.transaction.lock().await;
-        for _ in 0..GOES {
-            let written = self.attempt(&mut transaction, stream, messages, expected).await?;
-            if let Some(written) = written {
-                return Ok(written);
-            }
-        }
-        Err(never_late_enough(stream))
-    }
-
-    /// Writes, or finds out why not; nothing when the reason is gone. To go back to the savepoint
-    /// frees the lock, so another writer may have brought the stream to the expected version.
-    async fn attempt(
-        &self,
-        transaction: &mut PgConnection,
-        stream: &StreamName,
-        messages: &[NewMessage],
-        expected: ExpectedVersion,
-    ) -> Result<Option<Written>, Error> {
-        let connections = &self.store.connections;
-        let failed = |error| writing(stream, messages, error);
-        run(transaction, SAVE).await.map_err(failed)?;
-        let on = connections.within(transaction);
-        let refused = match self.store.insert(on, stream, messages, expected).await {
-            Ok(Some(last)) => {
-                run(transaction, KEEP).await.map_err(failed)?;
-                return Ok(Some(Written::now(last)));
-            }
-            Ok(None) => None,
-            Err(error) => Some(error),
-        };
-        let undone = run(transaction, UNDO).await;
-        let refused = match refused {
-            // A serialization failure is one of the whole transaction, perhaps of its own tables.
-            // What the server says to this, the next statement says as well.
-            Some(error) if refusal(&error).is_none() || is_of_transaction(&error) => {
-                return Err(failed(error));
-            }
-            refused => refused,
-        };
-        undone.map_err(failed)?;
-        let found = find(connections.within(transaction), messages).await.map_err(failed)?;
-        let version = read::version(connections.within(transaction), stream);
-        let written = Written::after_refusal(stream, messages, expected, &found, version).await?;
-        match refused {
-            Some(error)
-                if written.is_none()
-                    && !sees_commits(connections.within(transaction)).await.map_err(failed)? =>
-            {
-                Err(behind(stream, expected, &error).unwrap_or_else(|| stale(stream, error)))
-            }
-            _ => Ok(written),
-        }
-    }
-}
-
-/// By hand, and not by the driver's transaction in a transaction: where that one's `SAVEPOINT` fails
-/// or is not waited for, it rolls back all of the application's, and what follows commits by itself.
-const SAVE: &str = "SAVEPOINT evenfold_write";
-const KEEP: &str = "RELEASE SAVEPOINT evenfold_write";
-const UNDO: &str = "ROLLBACK TO SAVEPOINT evenfold_write; RELEASE SAVEPOINT evenfold_write";
-
-async fn run(transaction: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
-    raw_sql(sql).execute(transaction).await.map(drop)
-}
-
-/// Whether a statement sees what was committed until it began, so that to try again can help.
-async fn sees_commits(on: Way<'_>) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"SELECT current_setting('transaction_isolation') LIKE 'read %' AS "sees!""#
-    )
-    .fetch_one(on)
-    .await
-}
-
-/// The conflict with a writer whom our snapshot does not show: the position after the expected
-/// version is taken, so the stream is at least there.
-fn behind(stream: &StreamName, expected: ExpectedVersion, error: &sqlx::Error) -> Option<Error> {
-    let least = match expected {
-        ExpectedVersion::NoStream => Position::START,
-        ExpectedVersion::At(position) => position.next(),
-        ExpectedVersion::Any => return None,
-    };
-    (refusal(error) == Some(Refusal::Position))
-        .then(|| Conflict::new(stream.clone(), expected, Some(least)).into())
-}
-
-fn stale(stream: &StreamName, error: sqlx::Error) -> Error {
-    let doing = format!(
-        "writing to `{stream}`: another transaction was faster, and this one, which is not at READ \
-         COMMITTED, does not see it; make it again"
-    );
-    Error::unavailable(doing, error)
 }

@@ -71,8 +71,8 @@ fn is_ours(scheme: &str) -> bool {
 
 fn unknown(name: &str) -> String {
     format!(
-        "there is no parameter `{name}`; ours are `install=`, `pooler=`, `connections=` and \
-         `target_session_attrs=`, and the driver's are {}",
+        "there is no parameter `{name}`; ours are `install=`, `pooler=`, `connections=`, \
+         `wakeups=` and `target_session_attrs=`, and the driver's are {}",
         DRIVERS.join(", "),
     )
 }
@@ -84,7 +84,8 @@ impl Options {
             ("install", "no") => Ok(self.install(Install::Nothing)),
             ("install", "yes") => Ok(self.install(Install::Missing)),
             ("install", "adopt") => Ok(self.install(Install::Adopt)),
-            ("install", _) => Err("`install=` is `no`, `yes` or `adopt`".to_owned()),
+            ("install", "leases") => Ok(self.install(Install::Leases)),
+            ("install", _) => Err("`install=` is `no`, `yes`, `adopt` or `leases`".to_owned()),
             ("pooler", "none") => Ok(self.transaction_pooler(false)),
             ("pooler", "transaction") => Ok(self.transaction_pooler(true)),
             ("pooler", _) => Err("`pooler=` is `none` or `transaction`".to_owned()),
@@ -92,6 +93,9 @@ impl Options {
                 let number = number.parse().ok().and_then(|number| self.connections(number).ok());
                 number.ok_or_else(|| "`connections=` is a number, 1 to 1000".to_owned())
             }
+            ("wakeups", "no") => Ok(self.wakeups(false)),
+            ("wakeups", "yes") => Ok(self.wakeups(true)),
+            ("wakeups", _) => Err("`wakeups=` is `yes` or `no`".to_owned()),
             ("target_session_attrs", word) => match word.parse() {
                 Ok(target) => Ok(self.target_session_attrs(target)),
                 Err(()) => Err(format!("`target_session_attrs=` is {}", Target::WORDS)),
@@ -162,7 +166,7 @@ mod tests {
     #[test]
     fn a_url_names_a_database_and_its_parameters_win() {
         let url = "postgres://me:secret@db.example:5433/bank?connections=3&install=yes&\
-                   pooler=transaction&application_name=teller&target_session_attrs=any";
+                   pooler=transaction&wakeups=no&application_name=teller&target_session_attrs=any";
         let (hosts, options) = read(url, Options::new()).unwrap();
         let [connection] = &hosts[..] else { panic!("{} hosts", hosts.len()) };
         assert_eq!(connection.get_host(), "db.example");
@@ -171,6 +175,7 @@ mod tests {
         assert_eq!(connection.get_application_name(), Some("teller"));
         let chosen = Options::new().connections(3).unwrap().install(Install::Missing);
         let chosen = chosen.transaction_pooler(true).target_session_attrs(Target::Any);
+        let chosen = chosen.wakeups(false);
         assert_eq!(options, chosen);
     }
 
@@ -179,8 +184,12 @@ mod tests {
         for (url, said) in [
             ("bank", "it begins with `postgres://`"),
             ("mysql://me:secret@localhost/bank", "it begins with `postgres://`"),
-            ("postgres://me:secret@localhost/bank?install=maybe", "`no`, `yes` or `adopt`"),
+            (
+                "postgres://me:secret@localhost/bank?install=maybe",
+                "`no`, `yes`, `adopt` or `leases`",
+            ),
             ("postgres://me:secret@localhost/bank?pooler=statement", "`none` or `transaction`"),
+            ("postgres://me:secret@localhost/bank?wakeups=maybe", "`yes` or `no`"),
             ("postgres://me:secret@localhost/bank?connections=0", "1 to 1000"),
             ("postgres://me:secret@localhost/bank?connections=many", "1 to 1000"),
             ("postgres://me:secret@localhost/bank?instal=yes", "no parameter `instal`; ours are"),

@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 use crate::connections::{Connections, Way};
 use crate::error::{Refusal, is_lost, refusal, while_doing};
-use crate::fault::Fault;
 use crate::row::{decode, query_messages};
 use crate::{Postgres, own};
 
@@ -36,17 +35,13 @@ pub(crate) fn writing(stream: &StreamName, messages: &[NewMessage], error: sqlx:
     }
 }
 
-/// A store for reading writes nothing, not even where the server would.
+/// Whether this store writes at all.
 pub(crate) fn check_target(
     on: &Connections,
     stream: &StreamName,
     messages: &[NewMessage],
 ) -> Result<(), Error> {
-    if on.target.writes() {
-        return Ok(());
-    }
-    let fault = Fault::ForReading { target: on.target };
-    Err(writing(stream, messages, sqlx::Error::Configuration(fault.into())))
+    on.may_write().map_err(|error| writing(stream, messages, error))
 }
 
 /// How often a write is made that was refused for a reason that is gone when it is looked for. Once

@@ -1,14 +1,14 @@
-//! The Postgres store keeps the laws of a store, on Message DB 1.3 and 1.2 as their own scripts install
-//! them, on our schema, and where its URL names several hosts; each law has a fresh database, and a role
-//! that may do no more than a service.
+//! The Postgres store keeps the laws of a store, on Message DB 1.3 as its own scripts install it, on 1.2
+//! with leases beside it, on a Message DB that was adopted, on our schema, and where its URL names several
+//! hosts; each law has a fresh database, and a role that may do no more than a service.
 
-use crate::common::figures;
+use crate::common::{MESSAGE_DB, figures, with};
 use std::sync::Arc;
 
 use evenfold_core::store::MessageStore;
 use evenfold_core::{Error, Ids, Memory, TimeOrderedIds};
-use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
+use evenfold_postgres::{Install, Postgres};
 use evenfold_testkit::conformance::Backend;
 use evenfold_testkit::model::{self, Tally};
 use futures::FutureExt;
@@ -33,8 +33,9 @@ impl Backend for On {
         async {
             // The databases that `cargo xtask test` makes by Message DB's scripts.
             match self.0 {
-                "postgres-message-db" => TestDatabase::from_template("message_db").await,
-                "postgres-message-db-1.2" => TestDatabase::from_template("message_db_1_2").await,
+                "postgres-message-db" => TestDatabase::from_template(MESSAGE_DB).await,
+                "postgres-message-db-1.2-leases" => with("message_db_1_2", Install::Leases).await,
+                "postgres-adopted" => with(MESSAGE_DB, Install::Adopt).await,
                 _ => TestDatabase::new().await,
             }
         }
@@ -52,7 +53,9 @@ impl Backend for On {
                 url = format!("{url},{}", folder.unwrap_or_default());
             }
             let store = Postgres::connect(&url).await?;
-            assert_eq!(store.schema().is_ours(), !self.0.contains("message-db"), "{store:?}");
+            let is_ours = matches!(self.0, "postgres" | "postgres-several-hosts");
+            assert_eq!(store.schema().is_ours(), is_ours, "{store:?}");
+            assert_eq!(store.schema().has_leases(), self.0 != "postgres-message-db", "{store:?}");
             let store: Arc<dyn MessageStore> = Arc::new(store);
             Ok(store)
         }
@@ -116,7 +119,11 @@ mod message_db {
 }
 
 mod message_db_1_2 {
-    tests_of!(On("postgres-message-db-1.2"));
+    tests_of!(On("postgres-message-db-1.2-leases"));
+}
+
+mod adopted {
+    tests_of!(On("postgres-adopted"));
 }
 
 mod ours {

@@ -22,7 +22,8 @@ async fn of_a_healthy_store_there_is_nothing_to_tell() -> Result {
         ] {
             let schema = facts.store.as_ref().map_err(Clone::clone)?;
             assert_eq!((schema.is_ours(), schema.version()), (ours, "1.3.0"));
-            assert_eq!(facts.migration, ours.then_some(2));
+            assert_eq!(facts.migration, ours.then_some(3));
+            assert_eq!((facts.leases, schema.has_leases()), (ours, ours));
             assert_eq!(facts.search_path, "message_store,public");
             assert_eq!(facts.isolation, "read committed");
             assert_eq!(facts.sequence_cache, Some(1));
@@ -42,6 +43,7 @@ async fn a_database_that_cannot_be_opened_has_facts_too() -> Result {
     let facts = facts(&database).await?;
     assert!(matches!(facts.store, Err(Fault::NotInstalled { .. })), "{facts:?}");
     assert_eq!((facts.migration, facts.sequence_cache), (None, None));
+    assert!(!facts.leases);
     assert_eq!(facts.missing_indexes.len(), 4);
     Ok(())
 }

@@ -11,11 +11,10 @@ use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgPool};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 
 use crate::common::locks::waiting;
+use crate::common::wire::Wire;
 use crate::common::{MESSAGE_DB, Result, execute, message, messages, poll_some, raw};
 
 type Outcome = std::result::Result<Written, Error>;
@@ -57,60 +56,12 @@ async fn a_backend_terminated_in_mid_write_leaves_the_outcome_to_the_same_call()
     Ok(())
 }
 
-/// Stands between a store and the server. Where it hears the word that is to be lost, it waits for
-/// the answer, which the server gives when all is done, swallows it and hangs up.
-struct Wire {
-    url: String,
-}
-
 const LOST: &str = r#"{"word":"lost"}"#;
-
-impl Wire {
-    async fn to(url: &str) -> Result<Self> {
-        let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
-        let folder = parameters.strip_prefix("host=").ok_or("the server is not at a socket")?;
-        let socket = format!("{folder}/.s.PGSQL.5432");
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let port = listener.local_addr()?.port();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(Self::join(client, socket.clone()));
-            }
-        });
-        let place = place.replace("@localhost/", &format!("@127.0.0.1:{port}/"));
-        Ok(Self { url: format!("{place}?sslmode=disable") })
-    }
-
-    async fn join(mut client: TcpStream, socket: String) -> std::io::Result<()> {
-        let mut server = UnixStream::connect(&socket).await?;
-        let (mut asked, mut answered) = (Vec::new(), Vec::new());
-        let mut lost = false;
-        loop {
-            tokio::select! {
-                count = client.read_buf(&mut asked) => {
-                    if count? == 0 {
-                        return Ok(());
-                    }
-                    lost = lost || asked.windows(4).any(|word| word == b"lost");
-                    server.write_all(&asked).await?;
-                    asked.clear();
-                }
-                count = server.read_buf(&mut answered) => {
-                    if lost || count? == 0 {
-                        return Ok(());
-                    }
-                    client.write_all(&answered).await?;
-                    answered.clear();
-                }
-            }
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_whose_answer_is_lost_is_found_by_its_id() -> Result {
     let database = TestDatabase::from_template(MESSAGE_DB).await?;
-    let wire = Wire::to(&database.url()).await?;
+    let wire = Wire::to(&database.url(), "lost").await?;
     // With one connection, on which the statements are prepared: the next answer tells of the write.
     let store = Postgres::options().connections(1)?.connect(&wire.url).await?;
     let stream = StreamName::new("account-1")?;

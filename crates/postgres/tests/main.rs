@@ -6,6 +6,7 @@ mod common;
 
 mod conformance;
 mod connections;
+mod handed;
 mod pooler;
 mod transaction;
 
@@ -18,10 +19,13 @@ mod untouched;
 mod differential;
 mod foreign;
 mod groups;
+mod leases;
 mod plans;
 
 mod counting;
 mod failover;
 mod faults;
 mod killed;
+mod merged;
+mod notify;
 mod standby;

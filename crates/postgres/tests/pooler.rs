@@ -1,12 +1,12 @@
 //! Behind a PgBouncer in transaction mode, which leads each transaction to another session of the
-//! server, the store keeps its laws on a Message DB that knows of no evenfold.
+//! server, the store keeps its laws on a Message DB that has no more of evenfold than leases beside it.
 //!
 //! The laws without a pooler are in `conformance.rs`.
 
 use std::sync::Arc;
 
 use crate::common::pooler::Pooler;
-use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
+use crate::common::{MESSAGE_DB, Result, execute, messages, raw, with};
 use evenfold_core::store::{BatchSize, MessageStore, ReadStore, WriteStore};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;
@@ -27,7 +27,7 @@ impl Backend for Behind {
 
     fn home(&self) -> BoxFuture<'_, Result<Self::Home, Error>> {
         async {
-            let database = TestDatabase::from_template(MESSAGE_DB).await?;
+            let database = with(MESSAGE_DB, Install::Leases).await?;
             // Fewer than a store has connections, so that sessions change hands.
             let pooler = Pooler::start(3).map_err(|error| Error::failed("pooling", error))?;
             Ok((database, pooler))
@@ -149,5 +149,10 @@ async fn nothing_is_installed_through_a_pooler() -> Result {
 
     Postgres::options().install(Install::Missing).connect(&database.url()).await?;
     assert!(Postgres::connect(&url).await?.schema().is_ours());
+
+    let database = TestDatabase::from_template(MESSAGE_DB).await?;
+    let url = pooler.url(&database, "postgres") + "&pooler=transaction";
+    let refused = Postgres::options().install(Install::Leases).connect(&url).await.unwrap_err();
+    assert_eq!(Fault::of(&refused), Some(&Fault::InstallThroughPooler), "{refused:?}");
     Ok(())
 }

@@ -3,18 +3,24 @@
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use evenfold_core::message::NewMessage;
-use evenfold_core::store::{BatchSize, ReadStore, WriteStore, Written};
-use evenfold_core::{ExpectedVersion, Position, StreamName};
+use evenfold_core::store::{
+    Ability, Announcement, BatchSize, Categories, LeaseGroup, LeaseStore, Member, Merged,
+    MergedStore, MessageStore, ReadStore, WriteStore, Written,
+};
+use evenfold_core::{ExpectedVersion, GlobalPosition, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_postgres::{Fault, Install, Postgres, Role, Target};
+use futures::StreamExt;
 use tempfile::TempDir;
 use tokio::task::block_in_place;
 use xtask::{Cluster, message_db};
 
 use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
 use crate::failover::{set, until, urls};
+use crate::notify::{hearing, until as until_heard};
 
 /// The place that a store is told, which leads to a server and later to another, as a name does whose
 /// address is changed after a failover.
@@ -76,6 +82,10 @@ async fn read_until(count: u32, store: &Postgres, stream: &StreamName) -> Result
     Ok(())
 }
 
+async fn read_all(store: &Postgres) -> Result<Merged, evenfold_core::Error> {
+    store.read_merged(&Categories::all(), GlobalPosition::START, BatchSize::DEFAULT).await
+}
+
 const ONLY_READS: &str =
     "this transaction only reads, as each does on a standby; connect to the primary";
 
@@ -98,12 +108,16 @@ async fn a_store_led_to_a_standby_reads_there_and_goes_on_writing_at_the_primary
         let place = Place::leading_to(&primary)?;
         let store = Postgres::options().connections(1)?.connect(&place.url(database)).await?;
         store.write(&stream, &messages(0..2)?, ExpectedVersion::NoStream).await?;
+        assert_eq!(read_all(&store).await?.messages.len(), 2);
         for batch in [messages(2..3)?, messages(3..6)?] {
             place.lead_to(&standby)?;
             hang_up(&primary.url(database)).await?;
             let written = write_until(Some(ONLY_READS), &store, &stream, &batch).await?;
             assert_eq!(written, None, "a standby has written");
             read_until(2, &store, &stream).await?;
+            // Who writes is not known there.
+            let refused = read_all(&store).await.unwrap_err();
+            assert_eq!(Fault::of(&refused), Some(&fault), "{refused:?}");
 
             place.lead_to(&primary)?;
             hang_up(&standby.url(database)).await?;
@@ -170,6 +184,8 @@ async fn a_store_for_reading_is_on_a_standby_and_writes_nothing() -> Result {
             let said =
                 format!("this store is for reading, as `target_session_attrs={target}` says");
             assert!(Fault::of(&refused).ok_or("no fault")?.to_string().starts_with(&said));
+            let target = target.parse().map_err(|()| "not a target")?;
+            does_no_more_than_read(&reader, target, database).await?;
         }
         // Nor does it write where the server would.
         for target in [Target::PreferStandby, Target::Any] {
@@ -184,6 +200,31 @@ async fn a_store_for_reading_is_on_a_standby_and_writes_nothing() -> Result {
         let refused = reading.install(Install::Missing).connect(&url).await.unwrap_err();
         assert!(refused.is_invalid(), "{refused:?}");
         assert_eq!(writer.stream_version(&stream).await?, Some(Position::new(1)?));
+    }
+    Ok(())
+}
+
+/// It hands out no transaction and holds no lease, and a standby neither knows who writes nor tells.
+async fn does_no_more_than_read(reader: &Postgres, target: Target, database: &str) -> Result {
+    let abilities = reader.abilities();
+    assert!(!abilities.contains(&Ability::Transactions) && !abilities.contains(&Ability::Leases));
+    assert_eq!(reader.announcements().next().await, None);
+    let for_reading = Fault::ForReading { target };
+    let refused = reader.context().await.err().ok_or("there is a transaction")?;
+    assert_eq!(Fault::of(&refused), Some(&for_reading), "{refused:?}");
+    if reader.schema().has_leases() {
+        let group = LeaseGroup::new("account:position-teller".parse()?, 4)?;
+        let member = Member { id: uuid::Uuid::from_u128(1), label: "host:1".into() };
+        let renewed = reader.renew_leases(&group, &member, Duration::from_mins(1)).await;
+        assert_eq!(renewed.err().as_ref().and_then(Fault::of), Some(&for_reading));
+        let left = reader.leave_group(&group, member.id).await;
+        assert_eq!(left.err().as_ref().and_then(Fault::of), Some(&for_reading));
+        assert!(reader.group_members(&group).await?.is_empty());
+    }
+    let standby = Fault::Standby { database: database.into() };
+    for refused in [reader.check_merged().await.err(), read_all(reader).await.err()] {
+        let refused = refused.ok_or("it was read")?;
+        assert_eq!(Fault::of(&refused), Some(&standby), "{refused:?}");
     }
     Ok(())
 }
@@ -217,16 +258,29 @@ async fn a_write_that_its_host_never_acknowledges_is_settled_on_the_next() -> Re
     let store = Postgres::connect(&urls("postgres", [&primary, &standby])).await?;
     let stream = StreamName::new("account-1")?;
     let writing = tokio::spawn(write_until_repeated(store.clone(), stream.clone()));
+    // What a handler commits, too.
+    let (context, progress) = (store.context().await?, StreamName::new("account:position-1")?);
+    let record = messages(u128::MAX - 1..u128::MAX)?;
+    context.write(&progress, &record, ExpectedVersion::NoStream).await?;
 
     // As a primary is that is cut off from its standbys, and does not know it.
     let mut owner = raw(&primary.url("postgres")).await?;
     set(&mut owner, "synchronous_standby_names = 'nobody'").await?;
     let hangs = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep')";
     until(&mut owner, hangs).await?;
+    let committing = tokio::spawn(context.commit());
+    let both_hang = "SELECT count(*) = 2 FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    until(&mut owner, both_hang).await?;
     set(&mut owner, "default_transaction_read_only = on").await?;
     until(&mut owner, HAS_ALL).await?;
     execute(&mut raw(&standby.url("postgres")).await?, "SELECT pg_promote()").await?;
 
+    let unknown = committing.await?.unwrap_err();
+    assert!(unknown.is_unavailable(), "{unknown:?}");
+    let context = store.context().await?;
+    let again = context.write(&progress, &record, ExpectedVersion::NoStream).await?;
+    assert!(again.is_repetition(), "it had happened, and is there on the next host");
+    context.rollback().await;
     let last = writing.await??;
     assert_eq!(at(&store, &standby).await?, (true, Role::Primary));
     let version = Position::new(i64::try_from(last)?)?;
@@ -241,6 +295,7 @@ async fn a_store_whose_host_only_reads_from_now_on_goes_over_to_the_one_that_wri
     let store = Postgres::connect(&url).await?;
     let stream = StreamName::new("account-1")?;
     store.write(&stream, &messages(0..2)?, ExpectedVersion::NoStream).await?;
+    let mut heard = hearing(&store).await?;
 
     set(&mut raw(&primary.url("postgres")).await?, "default_transaction_read_only = on").await?;
     // What the session that writes hears of the setting, if not at once.
@@ -275,6 +330,12 @@ async fn a_store_whose_host_only_reads_from_now_on_goes_over_to_the_one_that_wri
     promoted?;
     assert!(!written?.is_repetition(), "the old primary has written");
     assert_eq!(at(&store, &standby).await?, (true, Role::Primary));
+    // It tells there, and listens there.
+    store.announce(&"account".parse()?);
+    until_heard(&mut heard, &Announcement::Deaf).await?;
+    until_heard(&mut heard, &Announcement::Alive).await?;
+    execute(&mut raw(&standby.url("postgres")).await?, "NOTIFY evenfold, 'transfer'").await?;
+    until_heard(&mut heard, &Announcement::Heard("transfer".parse()?)).await?;
     let place = primary.url("postgres") + "&target_session_attrs=any";
     let old = Postgres::connect(&place).await?;
     assert_eq!(old.stream_version(&stream).await?, Some(version));

@@ -166,6 +166,15 @@ async fn message_db_is_after_all_of_it_as_it_was_before() -> Result {
         },
     )?;
 
+    // Leases stand beside it: without their schema it is again as it was.
+    let store = Postgres::options().install(Install::Leases).connect(&database.url()).await?;
+    assert!(store.schema().has_leases());
+    store.close().await;
+    execute(&mut raw(&database.url()).await?, "DROP SCHEMA evenfold CASCADE").await?;
+    let after = describe(&database).await?;
+    assert_eq!(before.catalogs, after.catalogs);
+    assert!(before.dump == after.dump, "{:?}\nand then\n{:?}", before.dump, after.dump);
+
     // What the comparison is worth: the least that could be installed is seen by both.
     for change in [
         "CREATE FUNCTION message_store.more() RETURNS int LANGUAGE sql AS 'SELECT 1'",

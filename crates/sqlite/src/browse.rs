@@ -4,7 +4,9 @@
 //! much as it lists, however many messages there are behind each name.
 
 use evenfold_core::message::Recorded;
-use evenfold_core::store::{BatchSize, BrowseStore, CategorySummary, StreamSummary};
+use evenfold_core::store::{
+    Backlog, BatchSize, BrowseStore, CategoryQuery, CategorySummary, ConsumerGroup, StreamSummary,
+};
 use evenfold_core::{Category, Error, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -12,7 +14,7 @@ use uuid::Uuid;
 
 use crate::Sqlite;
 use crate::error::while_doing;
-use crate::row::{decode, query_messages};
+use crate::row::{decode, from_microseconds, query_messages};
 
 impl BrowseStore for Sqlite {
     /// Counting reads the category's part of an index, about 50 ms for a million messages.
@@ -124,6 +126,45 @@ impl BrowseStore for Sqlite {
                 .fetch_optional(&self.readers)
                 .await
                 .map_err(|error| while_doing(format_args!("reading message `{id}`"), error))
+        }
+        .boxed()
+    }
+
+    /// The head is in the same statement, so that it is of the same moment.
+    fn backlog<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        after: Option<GlobalPosition>,
+    ) -> BoxFuture<'a, Result<Backlog, Error>> {
+        let category = query.category().as_str();
+        async move {
+            sqlx::query!(
+                r#"
+                SELECT
+                    count(*) AS "messages!: i64",
+                    min(time) AS "oldest: i64",
+                    (SELECT max(global_position) FROM messages WHERE category = ?1) AS "head: i64"
+                FROM messages INDEXED BY messages_category
+                WHERE category = ?1 AND global_position > ?2
+                  AND (?3 IS NULL OR correlation_category = ?3)
+                  AND (?4 IS NULL OR abs(cardinal_hash % ?4) = ?5)
+                "#,
+                category,
+                after.map_or(-1, GlobalPosition::get),
+                query.correlation().map(Category::as_str),
+                query.group().map(ConsumerGroup::size),
+                query.group().map(ConsumerGroup::member),
+            )
+            .try_map(|row| {
+                Ok(Backlog {
+                    messages: u64::try_from(row.messages).map_err(decode)?,
+                    oldest: row.oldest.map(from_microseconds).transpose().map_err(decode)?,
+                    head: row.head.map(GlobalPosition::new).transpose().map_err(decode)?,
+                })
+            })
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|error| while_doing(format_args!("counting messages of `{category}`"), error))
         }
         .boxed()
     }

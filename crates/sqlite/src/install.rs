@@ -19,14 +19,15 @@ use crate::{Durability, Options, Sqlite};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
-/// How long a call waits for another process to be done with the file.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a call waits for another process, or a transaction of a handler, to be done with the file.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn open(path: &Path, options: Options) -> Result<Sqlite, Error> {
     let writer = writer(path, options).await?;
     // They are made as they are needed, from a file that is there and in order.
     let readers = pool(options.readers).connect_lazy_with(connection(path, options));
-    Ok(Sqlite { path: path.into(), writer, readers, clock: Arc::new(SystemClock) })
+    let clock = Arc::new(SystemClock);
+    Ok(Sqlite { path: path.into(), writer, readers, clock, held: Arc::default() })
 }
 
 /// The one connection that writes, on a file with the schema of this release.

@@ -47,33 +47,43 @@ mod error;
 mod row;
 
 mod browse;
+mod lease;
+mod merged;
 mod read;
 mod write;
 
 mod install;
 mod options;
 
+mod transaction;
+
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use evenfold_core::store::{Ability, MessageStore, ProgressStore};
+use evenfold_core::store::{Ability, Context, MessageStore, ProgressStore};
 use evenfold_core::{Clock, Error};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use sqlx::sqlite::SqlitePool;
 
 pub use options::{Durability, Options};
+pub use transaction::Transaction;
 
 /// A store in a SQLite file; a clone shares its connections.
 ///
 /// Writers of one process queue in the order they came; those of several processes take turns as
 /// they find the file free. A call that waited 30 seconds in the queue, or 5 seconds for another
-/// process, [is unavailable](Error::is_unavailable).
+/// process or for one transaction of a handler, [is unavailable](Error::is_unavailable).
 #[derive(Clone)]
 pub struct Sqlite {
     path: Arc<Path>,
     writer: SqlitePool,
     readers: SqlitePool,
     clock: Arc<dyn Clock>,
+    /// Since when a transaction of a handler has the writer.
+    held: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Sqlite {
@@ -92,7 +102,7 @@ impl Sqlite {
         Options::new()
     }
 
-    /// The same store, which takes the time of messages from this clock.
+    /// The same store, which takes the time of messages and of leases from this clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -127,6 +137,11 @@ impl MessageStore for Sqlite {
     }
 
     fn abilities(&self) -> &'static [Ability] {
-        &[Ability::Durable, Ability::SharedByProcesses]
+        &[Ability::Durable, Ability::SharedByProcesses, Ability::Leases, Ability::Transactions]
+    }
+
+    /// Hands out a [`Transaction`].
+    fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
+        async { Ok(Context::with(Transaction::begin(self).await?)) }.boxed()
     }
 }

@@ -8,6 +8,7 @@ use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore};
 use evenfold_core::{Category, Error, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use sqlx::SqliteExecutor;
 
 use crate::Sqlite;
 use crate::error::while_doing;
@@ -20,18 +21,7 @@ impl ReadStore for Sqlite {
         from: Position,
         limit: BatchSize,
     ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        async move {
-            query_messages!(
-                "WHERE stream_name = ?1 AND position >= ?2 ORDER BY position LIMIT ?3",
-                stream.require_id()?.as_str(),
-                from.get(),
-                limit.get(),
-            )
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|error| while_doing(format_args!("reading `{stream}` from {from}"), error))
-        }
-        .boxed()
+        stream_page(&self.readers, stream, from, limit).boxed()
     }
 
     fn read_category<'a>(
@@ -40,13 +30,7 @@ impl ReadStore for Sqlite {
         from: GlobalPosition,
         limit: BatchSize,
     ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        async move {
-            self.category_page(query, from, limit).await.map_err(|error| {
-                let category = query.category();
-                while_doing(format_args!("reading category `{category}` from {from}"), error)
-            })
-        }
-        .boxed()
+        category_page(&self.readers, query, from, limit).boxed()
     }
 
     fn last_message<'a>(
@@ -54,116 +38,164 @@ impl ReadStore for Sqlite {
         stream: &'a StreamName,
         message_type: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
-        let name = stream.as_str();
-        async move {
-            match message_type {
-                None => {
-                    query_messages!("WHERE stream_name = ?1 ORDER BY position DESC LIMIT 1", name)
-                        .fetch_optional(&self.readers)
-                        .await
-                }
-                Some(of_type) => {
-                    query_messages!(
-                        "WHERE stream_name = ?1 AND type = ?2 ORDER BY position DESC LIMIT 1",
-                        name,
-                        of_type,
-                    )
-                    .fetch_optional(&self.readers)
-                    .await
-                }
-            }
-            .map_err(|error| while_doing(format_args!("reading the end of `{stream}`"), error))
-        }
-        .boxed()
+        last(&self.readers, stream, message_type).boxed()
     }
 
     fn stream_version<'a>(
         &'a self,
         stream: &'a StreamName,
     ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
-        async move {
-            sqlx::query_scalar!(
-                r#"SELECT max(position) AS "position: i64" FROM messages WHERE stream_name = ?1"#,
-                stream.as_str(),
-            )
-            .fetch_one(&self.readers)
-            .await
-            .and_then(|version| version.map(Position::new).transpose().map_err(decode))
-            .map_err(|error| while_doing(format_args!("reading the version of `{stream}`"), error))
-        }
-        .boxed()
+        version(&self.readers, stream).boxed()
+    }
+
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+        head(&self.readers, category).boxed()
     }
 }
 
-impl Sqlite {
-    /// A query for each set of filters, so that SQLite plans each for itself. `INDEXED BY` keeps a
-    /// rare category from being looked for in the whole table, whatever `ANALYZE` has found.
-    ///
-    /// The remainder is taken before `abs`, which has no answer for the lowest number there is.
-    async fn category_page(
-        &self,
-        query: &CategoryQuery,
-        from: GlobalPosition,
-        limit: BatchSize,
-    ) -> Result<Vec<Recorded>, sqlx::Error> {
-        let (category, from, limit) = (query.category().as_str(), from.get(), limit.get());
-        let correlation = query.correlation().map(Category::as_str);
-        match (correlation, query.group()) {
-            (None, None) => {
-                query_messages!(
-                    "INDEXED BY messages_category
-                     WHERE category = ?1 AND global_position >= ?2
-                     ORDER BY global_position LIMIT ?3",
-                    category,
-                    from,
-                    limit,
-                )
-                .fetch_all(&self.readers)
+pub(crate) async fn head(
+    on: impl SqliteExecutor<'_>,
+    category: &Category,
+) -> Result<Option<GlobalPosition>, Error> {
+    sqlx::query_scalar!(
+        r#"
+                SELECT max(global_position) AS "position: i64" FROM messages WHERE category = ?1
+                "#,
+        category.as_str(),
+    )
+    .fetch_one(on)
+    .await
+    .and_then(|head| head.map(GlobalPosition::new).transpose().map_err(decode))
+    .map_err(|error| while_doing(format_args!("reading the end of `{category}`"), error))
+}
+
+pub(crate) async fn stream_page(
+    on: impl SqliteExecutor<'_>,
+    stream: &StreamName,
+    from: Position,
+    limit: BatchSize,
+) -> Result<Vec<Recorded>, Error> {
+    query_messages!(
+        "WHERE stream_name = ?1 AND position >= ?2 ORDER BY position LIMIT ?3",
+        stream.require_id()?.as_str(),
+        from.get(),
+        limit.get(),
+    )
+    .fetch_all(on)
+    .await
+    .map_err(|error| while_doing(format_args!("reading `{stream}` from {from}"), error))
+}
+
+pub(crate) async fn last(
+    on: impl SqliteExecutor<'_>,
+    stream: &StreamName,
+    message_type: Option<&str>,
+) -> Result<Option<Recorded>, Error> {
+    let name = stream.as_str();
+    match message_type {
+        None => {
+            query_messages!("WHERE stream_name = ?1 ORDER BY position DESC LIMIT 1", name)
+                .fetch_optional(on)
                 .await
-            }
-            (Some(correlation), None) => {
-                query_messages!(
-                    "INDEXED BY messages_category
-                     WHERE category = ?1 AND global_position >= ?2 AND correlation_category = ?4
-                     ORDER BY global_position LIMIT ?3",
-                    category,
-                    from,
-                    limit,
-                    correlation,
-                )
-                .fetch_all(&self.readers)
-                .await
-            }
-            (None, Some(group)) => {
-                query_messages!(
-                    "INDEXED BY messages_category
-                     WHERE category = ?1 AND global_position >= ?2 AND abs(cardinal_hash % ?4) = ?5
-                     ORDER BY global_position LIMIT ?3",
-                    category,
-                    from,
-                    limit,
-                    group.size(),
-                    group.member(),
-                )
-                .fetch_all(&self.readers)
-                .await
-            }
-            (Some(correlation), Some(group)) => {
-                query_messages!(
-                    "INDEXED BY messages_category
-                     WHERE category = ?1 AND global_position >= ?2
-                       AND abs(cardinal_hash % ?4) = ?5 AND correlation_category = ?6
-                     ORDER BY global_position LIMIT ?3",
-                    category,
-                    from,
-                    limit,
-                    group.size(),
-                    group.member(),
-                    correlation,
-                )
-                .fetch_all(&self.readers)
-                .await
-            }
+        }
+        Some(of_type) => {
+            query_messages!(
+                "WHERE stream_name = ?1 AND type = ?2 ORDER BY position DESC LIMIT 1",
+                name,
+                of_type,
+            )
+            .fetch_optional(on)
+            .await
         }
     }
+    .map_err(|error| while_doing(format_args!("reading the end of `{stream}`"), error))
+}
+
+pub(crate) async fn version(
+    on: impl SqliteExecutor<'_>,
+    stream: &StreamName,
+) -> Result<Option<Position>, Error> {
+    sqlx::query_scalar!(
+        r#"SELECT max(position) AS "position: i64" FROM messages WHERE stream_name = ?1"#,
+        stream.as_str(),
+    )
+    .fetch_one(on)
+    .await
+    .and_then(|version| version.map(Position::new).transpose().map_err(decode))
+    .map_err(|error| while_doing(format_args!("reading the version of `{stream}`"), error))
+}
+
+/// A query for each set of filters, so that SQLite plans each for itself. `INDEXED BY` keeps a
+/// rare category from being looked for in the whole table, whatever `ANALYZE` has found.
+///
+/// The remainder is taken before `abs`, which has no answer for the lowest number there is.
+pub(crate) async fn category_page(
+    on: impl SqliteExecutor<'_>,
+    query: &CategoryQuery,
+    from: GlobalPosition,
+    limit: BatchSize,
+) -> Result<Vec<Recorded>, Error> {
+    let (category, from, limit) = (query.category().as_str(), from.get(), limit.get());
+    let correlation = query.correlation().map(Category::as_str);
+    match (correlation, query.group()) {
+        (None, None) => {
+            query_messages!(
+                "INDEXED BY messages_category
+                 WHERE category = ?1 AND global_position >= ?2
+                 ORDER BY global_position LIMIT ?3",
+                category,
+                from,
+                limit,
+            )
+            .fetch_all(on)
+            .await
+        }
+        (Some(correlation), None) => {
+            query_messages!(
+                "INDEXED BY messages_category
+                 WHERE category = ?1 AND global_position >= ?2 AND correlation_category = ?4
+                 ORDER BY global_position LIMIT ?3",
+                category,
+                from,
+                limit,
+                correlation,
+            )
+            .fetch_all(on)
+            .await
+        }
+        (None, Some(group)) => {
+            query_messages!(
+                "INDEXED BY messages_category
+                 WHERE category = ?1 AND global_position >= ?2 AND abs(cardinal_hash % ?4) = ?5
+                 ORDER BY global_position LIMIT ?3",
+                category,
+                from,
+                limit,
+                group.size(),
+                group.member(),
+            )
+            .fetch_all(on)
+            .await
+        }
+        (Some(correlation), Some(group)) => {
+            query_messages!(
+                "INDEXED BY messages_category
+                 WHERE category = ?1 AND global_position >= ?2
+                   AND abs(cardinal_hash % ?4) = ?5 AND correlation_category = ?6
+                 ORDER BY global_position LIMIT ?3",
+                category,
+                from,
+                limit,
+                group.size(),
+                group.member(),
+                correlation,
+            )
+            .fetch_all(on)
+            .await
+        }
+    }
+    .map_err(|error| while_doing(format_args!("reading category `{category}` from {from}"), error))
 }

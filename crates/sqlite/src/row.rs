@@ -66,7 +66,9 @@ pub(crate) fn microseconds(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos().div_euclid(1000)).unwrap_or_default()
 }
 
-fn from_microseconds(stored: i64) -> Result<OffsetDateTime, time::error::ComponentRange> {
+pub(crate) fn from_microseconds(
+    stored: i64,
+) -> Result<OffsetDateTime, time::error::ComponentRange> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(stored) * 1000)
 }
 

@@ -1,8 +1,10 @@
 //! Examples, doubles and the conformance suite of [evenfold].
 //!
-//! For the tests of an application: [`Recording`] remembers what was written to any store and
-//! fails when it is told to; [`ManualClock`], [`CountedIds`] and [`TransactionLog`] stand in for
-//! what a test must drive; [`controls`] are canonical examples, the awkward ones too.
+//! For the tests of an application: a [`Spec`] brings messages to a handler once, twice, out of a
+//! crash and against every fault of a store, and wants the same outcome each time; [`state_of`] says
+//! what messages come to. [`Recording`] remembers what was written to any store and fails when it is
+//! told to; [`ManualClock`], [`CountedIds`] and [`TransactionLog`] stand in for what a test must
+//! drive; [`controls`] are canonical examples, the awkward ones too.
 //!
 //! For the author of a backend: [`mod@conformance`] has a proof for every law that the docs of
 //! `evenfold_core::store` name, and makes a test of each by one macro; [`model`] asks two stores the
@@ -54,10 +56,13 @@ mod transaction;
 
 mod recording;
 
+mod spec;
+
 pub mod conformance;
 pub mod model;
 
 pub use clock::ManualClock;
 pub use ids::CountedIds;
 pub use recording::{FaultsIn, Outcome, Recording, Write};
+pub use spec::{Delivery, Spec, state_of};
 pub use transaction::{NotedTransaction, TransactionLog};

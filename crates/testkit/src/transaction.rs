@@ -1,13 +1,18 @@
 //! A transaction for handlers that notes what became of it.
 //!
-//! The double of what a backend with transactions hands out in `Context`.
+//! The double of what a backend with transactions hands out in `Context`. What is written in it goes
+//! through the store that hands it out, so `recording.rs` remembers it and lets it fail.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use evenfold_core::Error;
 use evenfold_core::handler::{Context, HandlerTransaction};
+use evenfold_core::message::NewMessage;
+use evenfold_core::store::{WriteStore, Written};
+use evenfold_core::{Error, ExpectedVersion, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+
+use crate::recording::Recording;
 
 /// What became of the transactions that were handed out; clones share it.
 ///
@@ -37,6 +42,7 @@ struct Log {
     dropped: usize,
     effects: Vec<String>,
     refused_commits: u32,
+    lost_commits: u32,
     refused_begins: u32,
 }
 
@@ -45,18 +51,25 @@ impl TransactionLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A context with a transaction whose end is noted here.
+    /// A context with a transaction whose end is noted here. There is no store to it, so it writes no
+    /// messages; [`Recording::with_transactions`] makes one that does.
     pub fn begin(&self) -> Context {
-        self.log().begun += 1;
-        Context::with(NotedTransaction { log: self.clone(), notes: Vec::new(), committed: false })
+        self.begin_in(None, Context::empty())
     }
 
-    /// [`begin`](Self::begin), unless it was told to fail.
-    pub(crate) fn try_begin(&self) -> Result<Context, Error> {
+    /// The same, with what is written going to a transaction of a store; unless it was told to fail.
+    pub(crate) async fn begin_of(&self, recording: &Recording) -> Result<Context, Error> {
         if take_one(&mut self.log().refused_begins) {
             return Err(Error::unavailable("beginning a transaction", "the test said so"));
         }
-        Ok(self.begin())
+        let inner = recording.inner_context().await?;
+        Ok(self.begin_in(Some(recording.clone()), inner))
+    }
+
+    fn begin_in(&self, recording: Option<Recording>, inner: Context) -> Context {
+        self.log().begun += 1;
+        let (log, notes) = (self.clone(), Vec::new());
+        Context::with(NotedTransaction { log, notes, recording, inner, committed: false })
     }
 
     /// How many were handed out.
@@ -84,6 +97,11 @@ impl TransactionLog {
         self.log().refused_commits = times;
     }
 
+    /// Lets the next `times` commits happen and answer that the store did not answer.
+    pub fn lose_commits(&self, times: u32) {
+        self.log().lost_commits = times;
+    }
+
     /// Lets a store fail the next `times` it is asked for a context.
     pub fn refuse_begins(&self, times: u32) {
         self.log().refused_begins = times;
@@ -102,6 +120,9 @@ pub(crate) fn take_one(left: &mut u32) -> bool {
 pub struct NotedTransaction {
     log: TransactionLog,
     notes: Vec<String>,
+    recording: Option<Recording>,
+    /// The transaction of the store beneath.
+    inner: Context,
     committed: bool,
 }
 
@@ -112,22 +133,44 @@ impl NotedTransaction {
     }
 }
 
+impl WriteStore for NotedTransaction {
+    fn write<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        messages: &'a [NewMessage],
+        expected: ExpectedVersion,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
+        match &self.recording {
+            Some(recording) => recording.write_to(&self.inner, stream, messages, expected).boxed(),
+            None => self.inner.write(stream, messages, expected),
+        }
+    }
+}
+
 impl HandlerTransaction for NotedTransaction {
     fn commit(mut self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
         async move {
-            let log = self.log.clone();
-            let mut log = log.log();
-            if take_one(&mut log.refused_commits) {
-                drop(log);
-                return Err(Error::unavailable("committing a transaction", "the test said so"));
+            let (refused, lost) = {
+                let mut log = self.log.log();
+                let refused = take_one(&mut log.refused_commits);
+                (refused, !refused && take_one(&mut log.lost_commits))
+            };
+            let answer = Err(Error::unavailable("committing a transaction", "the test said so"));
+            if refused {
+                return answer;
             }
-            log.committed += 1;
-            log.effects.append(&mut self.notes);
-            drop(log);
+            std::mem::take(&mut self.inner).commit().await?;
             self.committed = true;
-            Ok(())
+            let mut log = self.log.log();
+            log.committed += 1;
+            log.effects.extend(self.notes.iter().cloned());
+            if lost { answer } else { Ok(()) }
         }
         .boxed()
+    }
+
+    fn rollback(mut self: Box<Self>) -> BoxFuture<'static, ()> {
+        async move { std::mem::take(&mut self.inner).rollback().await }.boxed()
     }
 }
 

@@ -1,10 +1,12 @@
 //! The doubles do what they are told, and are true stores otherwise.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use evenfold_core::handler::Context;
 use evenfold_core::store::{
-    BatchSize, MessageStore, ProgressStore, ProgressStream, ReadStore, SubscriberId, WriteStore,
+    BatchSize, LeaseGroup, LeaseStore, Member, MessageStore, ProgressStore, ProgressStream,
+    ReadStore, SubscriberId, WriteStore,
 };
 use evenfold_core::{Clock, Error, ExpectedVersion, Ids, Memory, Position};
 use evenfold_testkit::conformance::{Backend, run};
@@ -105,6 +107,23 @@ async fn progress_fails_by_itself_and_is_remembered_as_a_write() -> Result<(), E
     let failed = store.read_progress(&of).await.err();
     assert!(failed.is_some_and(|error| error.is_unavailable()));
     assert_eq!(store.read_progress(&of).await?, Some(1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_changes_nothing_and_one_whose_reply_is_lost_does() -> Result<(), Error>
+{
+    let memory = Memory::new();
+    let store = Recording::of(Arc::new(memory.clone()));
+    let group = LeaseGroup::new("account:position-teller".parse()?, 4)?;
+    let member = Member { id: id(1), label: "host:1".into() };
+    store.fail_leases(1);
+    store.lose_lease_replies(1);
+    for members in [0, 1] {
+        let answer = store.renew_leases(&group, &member, Duration::from_secs(30)).await;
+        assert!(answer.err().is_some_and(|error| error.is_unavailable()));
+        assert_eq!(memory.group_members(&group).await?.len(), members);
+    }
     Ok(())
 }
 

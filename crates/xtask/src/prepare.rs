@@ -25,15 +25,15 @@ struct Database {
     variable: &'static str,
     /// Makes an empty database of each schema.
     create: fn(&Scratch) -> Result<Schemas>,
-    /// The one module whose queries need to be answered by our schema alone.
-    own: Option<&'static str>,
+    /// The modules whose queries need to be answered by our schema alone.
+    own: &'static [&'static str],
 }
 
 /// Leads to an empty database of each schema that the queries of a package are for.
 struct Schemas {
     /// Has everything, so the package is compiled against it.
     ours: String,
-    /// Must answer each query as ours does, those of the module `own` apart.
+    /// Must answer each query as ours does, those of the modules `own` apart.
     other: Option<String>,
 }
 
@@ -43,14 +43,14 @@ const DATABASES: &[Database] = &[
         folder: "crates/sqlite",
         variable: "EVENFOLD_SQLITE_URL",
         create: sqlite,
-        own: None,
+        own: &[],
     },
     Database {
         package: "evenfold-postgres",
         folder: "crates/postgres",
         variable: "EVENFOLD_POSTGRES_URL",
         create: postgres,
-        own: Some("crates/postgres/src/own.rs"),
+        own: &["crates/postgres/src/own.rs", "crates/postgres/src/lease.rs"],
     },
 ];
 
@@ -162,15 +162,13 @@ fn same_answers(database: &Database, url: &str, fresh: &Path) -> Result<()> {
     let answers = empty(shell::root().join("target/sqlx-check-other"))?;
     let mut describe = example("describe")?;
     shell::output(describe.arg(url).args([fresh, &answers]))?;
-    let own = match database.own {
-        Some(module) if shell::root().join(module).exists() => shell::read(Path::new(module))?,
-        _ => String::new(),
-    };
+    let own = database.own.iter().map(|module| shell::read(Path::new(module)));
+    let own: String = own.collect::<Result<_>>()?;
     let strangers = strangers(&queries_in(fresh)?, &queries_in(&answers)?, &own);
     if strangers.is_empty() {
         return Ok(());
     }
-    let place = database.own.unwrap_or("no module");
+    let place = database.own.join(" or ");
     Err(format!(
         "another schema than ours does not answer alike; what only ours can answer is written in \
          {place}, whole in one literal:\n{}",

@@ -8,13 +8,14 @@ mod batch;
 mod functions;
 mod pgbench;
 mod server;
+mod wakeups;
 
 use evenfold_tests::Outcome;
 use evenfold_tests::asked::{self, say};
 
 pub(crate) async fn all() -> Outcome {
-    let (append, functions) = (append::NAMES, functions::NAMES);
-    if !append.iter().chain(&functions).any(|name| asked::for_this(name)) {
+    let (append, functions, wakeups) = (append::NAMES, functions::NAMES, wakeups::NAMES);
+    if !append.iter().chain(&functions).chain(&wakeups).any(|name| asked::for_this(name)) {
         return Ok(());
     }
     let both = server::Both::prepare().await?;
@@ -26,6 +27,11 @@ pub(crate) async fn all() -> Outcome {
     for name in functions {
         if asked::for_this(name) {
             say(functions::compare(name, &both).await?)?;
+        }
+    }
+    for name in wakeups {
+        if asked::for_this(name) {
+            say(wakeups::compare(name, &both).await?)?;
         }
     }
     Ok(())

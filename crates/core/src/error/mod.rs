@@ -12,6 +12,8 @@ mod invalid;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::store::Ability;
+
 pub use conflict::{Conflict, DuplicateId};
 pub use decode::DecodeError;
 pub use handler::{HandlerError, Rejection, reject};
@@ -38,6 +40,8 @@ enum Kind {
     Decode(DecodeError),
     Encode { message_type: String, source: serde_json::Error },
     Progress { stream: String, fault: String },
+    Superseded { subscriber: String, conflict: Conflict },
+    Lacks { ability: Ability, hint: String },
     Unavailable { doing: String, source: BoxError },
     Rejected(Rejection),
     Failed { doing: String, source: BoxError },
@@ -57,6 +61,16 @@ impl Error {
     /// The last record of a position stream is not a progress record.
     pub fn unreadable_progress(stream: impl fmt::Display, fault: impl Into<String>) -> Self {
         Self(Arc::new(Kind::Progress { stream: stream.to_string(), fault: fault.into() }))
+    }
+
+    /// Another process has recorded the progress of a subscriber since this one did.
+    pub fn superseded(subscriber: impl fmt::Display, conflict: Conflict) -> Self {
+        Self(Arc::new(Kind::Superseded { subscriber: subscriber.to_string(), conflict }))
+    }
+
+    /// The store does not have an ability; the hint says what to do about it.
+    pub fn lacking(ability: Ability, hint: impl Into<String>) -> Self {
+        Self(Arc::new(Kind::Lacks { ability, hint: hint.into() }))
     }
 
     /// The store did not answer, so the outcome is unknown and the call may be made again:
@@ -124,6 +138,20 @@ impl Error {
         matches!(&*self.0, Kind::Progress { .. })
     }
 
+    /// Whether another process records the progress of the same subscriber, so that this one is not
+    /// in charge.
+    pub fn is_superseded(&self) -> bool {
+        matches!(&*self.0, Kind::Superseded { .. })
+    }
+
+    /// The ability that the store does not have, if that is why it refused.
+    pub fn lacks(&self) -> Option<Ability> {
+        match &*self.0 {
+            Kind::Lacks { ability, .. } => Some(*ability),
+            _ => None,
+        }
+    }
+
     /// Whether the store did not answer; the outcome is unknown and the call may be made again.
     pub fn is_unavailable(&self) -> bool {
         matches!(&*self.0, Kind::Unavailable { .. })
@@ -171,6 +199,12 @@ impl Error {
             }
             Kind::Progress { stream, fault } => {
                 write!(f, "the progress recorded in `{stream}` cannot be read: {fault}")
+            }
+            Kind::Superseded { subscriber, conflict } => {
+                write!(f, "another process runs subscriber `{subscriber}` too: {conflict}")
+            }
+            Kind::Lacks { ability, hint } => {
+                write!(f, "the store lacks an ability, {ability}: {hint}")
             }
             Kind::Unavailable { doing, .. } => write!(f, "the store did not answer: {doing}"),
             Kind::Rejected(rejection) => write!(f, "{rejection}"),

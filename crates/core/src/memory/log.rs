@@ -12,7 +12,8 @@ use uuid::Uuid;
 use crate::error::{Conflict, Error};
 use crate::message::{NewMessage, Recorded};
 use crate::store::{
-    BatchSize, CategoryQuery, CategorySummary, StreamSummary, Written, check_batch,
+    Backlog, BatchSize, Categories, CategoryQuery, CategorySummary, Merged, StreamSummary, Written,
+    check_batch,
 };
 use crate::{Category, ExpectedVersion, GlobalPosition, Position, StreamName};
 
@@ -43,14 +44,34 @@ impl Log {
         if !expected.holds(version) {
             return Err(Conflict::new(stream.clone(), expected, version).into());
         }
-        let mut position = version.map_or(Position::START, Position::next);
-        let mut last = position;
-        for message in messages {
-            self.add(stream, message, position, now);
-            last = position;
-            position = position.next();
+        let batch = Self::batch(stream, messages, version, now);
+        let last = batch.last().map_or(Position::START, |last| last.position);
+        for message in batch {
+            self.add(message);
         }
         Ok(Written::now(last))
+    }
+
+    /// The messages as they come to stand in a stream behind this version.
+    pub(super) fn batch(
+        stream: &StreamName,
+        messages: &[NewMessage],
+        version: Option<Position>,
+        now: OffsetDateTime,
+    ) -> Vec<Recorded> {
+        let first = version.map_or(Position::START, Position::next);
+        let positions = std::iter::successors(Some(first), |position| Some(position.next()));
+        let recorded = positions.zip(messages).map(|(position, new)| Recorded {
+            id: new.id(),
+            stream_name: stream.clone(),
+            message_type: new.message_type().into(),
+            position,
+            global_position: GlobalPosition::START,
+            time: now,
+            data_json: new.stored_data().map(Into::into),
+            metadata_json: new.stored_metadata().map(Into::into),
+        });
+        recorded.collect()
     }
 
     /// The law of the idempotent id: all of them here with the same content, one after another.
@@ -64,26 +85,19 @@ impl Log {
         Written::by_ids(stream, messages, &found)
     }
 
-    fn add(&mut self, stream: &StreamName, new: &NewMessage, at: Position, now: OffsetDateTime) {
+    /// Adds a message to the end, which gives it its global position.
+    pub(super) fn add(&mut self, message: Recorded) {
         let place = self.messages.len();
-        self.messages.push(Recorded {
-            id: new.id(),
-            stream_name: stream.clone(),
-            message_type: new.message_type().into(),
-            position: at,
-            global_position: global_position(place),
-            time: now,
-            data_json: new.stored_data().map(Into::into),
-            metadata_json: new.stored_metadata().map(Into::into),
-        });
-        self.by_id.insert(new.id(), place);
-        if let Some(places) = self.streams.get_mut(stream) {
+        let stream = message.stream_name.clone();
+        self.by_id.insert(message.id, place);
+        self.messages.push(Recorded { global_position: global_position(place), ..message });
+        self.categories.entry(stream.category()).or_default().push(place);
+        if let Some(places) = self.streams.get_mut(&stream) {
             places.push(place);
         } else {
             self.names.insert(stream.clone());
-            self.streams.insert(stream.clone(), vec![place]);
+            self.streams.insert(stream, vec![place]);
         }
-        self.categories.entry(stream.category()).or_default().push(place);
     }
 
     fn at(&self, places: &[usize]) -> impl Iterator<Item = &Recorded> {
@@ -130,14 +144,53 @@ impl Log {
         from: GlobalPosition,
         limit: BatchSize,
     ) -> Vec<Recorded> {
-        let Some(places) = self.categories.get(query.category()) else { return Vec::new() };
+        self.category_from(query, from).take(limit.as_len()).cloned().collect()
+    }
+
+    fn category_from<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        from: GlobalPosition,
+    ) -> impl Iterator<Item = &'a Recorded> {
+        let places = self.category(query.category());
         let first = places.partition_point(|place| global_position(*place) < from);
-        let rest = places.get(first..).unwrap_or(&[]);
-        self.at(rest)
-            .filter(|message| is_wanted(query, message))
-            .take(limit.as_len())
-            .cloned()
-            .collect()
+        self.at(places.get(first..).unwrap_or(&[])).filter(|message| is_wanted(query, message))
+    }
+
+    fn category(&self, category: &Category) -> &[usize] {
+        self.categories.get(category).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn category_head(&self, category: &Category) -> Option<GlobalPosition> {
+        self.category(category).last().copied().map(global_position)
+    }
+
+    /// There is one writer at a time, so whatever is below the last message is there.
+    pub(super) fn merged_page(
+        &self,
+        of: &Categories,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> Merged {
+        // Global positions are gapless from 1 here, so one is a place in the log.
+        let from = from.max(GlobalPosition::START.next());
+        let first = usize::try_from(from.get() - 1).unwrap_or(usize::MAX);
+        let rest = self.messages.get(first..).unwrap_or(&[]);
+        let wanted = rest.iter().filter(|message| of.holds(&message.stream_name.category()));
+        let messages: Vec<_> = wanted.take(limit.as_len()).cloned().collect();
+        let is_full = messages.len() == limit.as_len();
+        let end = messages.last().filter(|_| is_full).or(rest.last());
+        let scanned = end.map_or(from.previous(), |message| message.global_position);
+        Merged { messages, scanned, held: None }
+    }
+
+    pub(super) fn backlog(&self, query: &CategoryQuery, after: Option<GlobalPosition>) -> Backlog {
+        let from = after.map_or(GlobalPosition::START, GlobalPosition::next);
+        let before = self.category_from(query, from);
+        let (messages, oldest) = before.fold((0, None), |(count, oldest), message| {
+            (count + 1, oldest.min(Some(message.time)).or(Some(message.time)))
+        });
+        Backlog { messages, oldest, head: self.category_head(query.category()) }
     }
 
     pub(super) fn categories(

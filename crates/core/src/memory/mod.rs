@@ -1,22 +1,28 @@
 //! The reference store: in memory, nothing shared, nothing kept.
 //!
-//! Owns the shortest store that keeps every law; other backends are compared with it. What it holds
-//! is in `log.rs`.
+//! Owns the shortest store that keeps every law; other backends are compared with it. The messages it
+//! holds are in `log.rs`, the members and leases of groups in `leases.rs`.
 
+mod leases;
 mod log;
+mod transaction;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use uuid::Uuid;
 
+use self::leases::Leases;
 use self::log::Log;
+use self::transaction::Transaction;
 use crate::error::Error;
 use crate::message::{NewMessage, Recorded};
 use crate::store::{
-    Ability, BatchSize, BrowseStore, CategoryQuery, CategorySummary, MessageStore, ProgressStore,
-    ReadStore, StreamSummary, WriteStore, Written,
+    Ability, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery, CategorySummary, Context,
+    Held, LeaseGroup, LeaseStore, Member, MemberStatus, Merged, MergedStore, MessageStore,
+    ProgressStore, ReadStore, StreamSummary, WriteStore, Written,
 };
 use crate::{Category, Clock, ExpectedVersion, GlobalPosition, Position, StreamName, SystemClock};
 
@@ -47,6 +53,7 @@ use crate::{Category, Clock, ExpectedVersion, GlobalPosition, Position, StreamNa
 #[derive(Clone, Debug)]
 pub struct Memory {
     log: Arc<RwLock<Log>>,
+    leases: Arc<Mutex<Leases>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -56,15 +63,19 @@ impl Memory {
         Self::with_clock(Arc::new(SystemClock))
     }
 
-    /// An empty store that takes the time of messages from this clock.
+    /// An empty store that takes the time of messages and of leases from this clock.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { log: Arc::default(), clock }
+        Self { log: Arc::default(), leases: Arc::default(), clock }
     }
 
     /// The calls of a memory store are done at once; a poisoned lock means only that some reader
     /// panicked, for a write checks everything before it changes anything.
     fn read<T>(&self, read: impl FnOnce(&Log) -> T) -> T {
         read(&self.log.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn leases(&self) -> MutexGuard<'_, Leases> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,6 +142,24 @@ impl ReadStore for Memory {
     ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
         done(self.read(|log| log.version(stream)))
     }
+
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+        done(self.read(|log| log.category_head(category)))
+    }
+}
+
+impl MergedStore for Memory {
+    fn read_merged<'a>(
+        &'a self,
+        of: &'a Categories,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Merged, Error>> {
+        done(self.read(|log| log.merged_page(of, from, limit)))
+    }
 }
 
 impl BrowseStore for Memory {
@@ -154,9 +183,52 @@ impl BrowseStore for Memory {
     fn message(&self, id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, Error>> {
         done(self.read(|log| log.by_id(id).cloned()))
     }
+
+    fn backlog<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        after: Option<GlobalPosition>,
+    ) -> BoxFuture<'a, Result<Backlog, Error>> {
+        done(self.read(|log| log.backlog(query, after)))
+    }
 }
 
 impl ProgressStore for Memory {}
+
+impl LeaseStore for Memory {
+    fn renew_leases<'a>(
+        &'a self,
+        group: &'a LeaseGroup,
+        member: &'a Member,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Held, Error>> {
+        async move { self.leases().renew(group, member, ttl, self.clock.now()) }.boxed()
+    }
+
+    fn release_leases<'a>(
+        &'a self,
+        group: &'a LeaseGroup,
+        member: Uuid,
+        buckets: &'a [u16],
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        async move { self.leases().release(group, member, buckets) }.boxed()
+    }
+
+    fn leave_group<'a>(
+        &'a self,
+        group: &'a LeaseGroup,
+        member: Uuid,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        async move { self.leases().leave(group, member) }.boxed()
+    }
+
+    fn group_members<'a>(
+        &'a self,
+        group: &'a LeaseGroup,
+    ) -> BoxFuture<'a, Result<Vec<MemberStatus>, Error>> {
+        async move { self.leases().members(group, self.clock.now()) }.boxed()
+    }
+}
 
 impl MessageStore for Memory {
     fn name(&self) -> &'static str {
@@ -164,6 +236,10 @@ impl MessageStore for Memory {
     }
 
     fn abilities(&self) -> &'static [Ability] {
-        &[]
+        &[Ability::Leases, Ability::Transactions]
+    }
+
+    fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
+        done(Context::with(Transaction::new(self.clone())))
     }
 }

@@ -1,9 +1,10 @@
 //! Looking around: which categories and streams there are, and a message by its id.
 
 use futures::future::BoxFuture;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::BatchSize;
+use super::{BatchSize, CategoryQuery};
 use crate::error::Error;
 use crate::message::Recorded;
 use crate::{Category, GlobalPosition, Position, StreamName};
@@ -16,9 +17,11 @@ use crate::{Category, GlobalPosition, Position, StreamName};
 ///   after the one given and up to the limit.
 /// - *Counted listing.* A summary counts every message that was written before the call.
 /// - *Found by id.* A message is found by its id, wherever it stands.
+/// - *Counted backlog.* A backlog counts the messages of a query behind a place, and tells the time
+///   of the oldest of them and where the last message of the category stands, matching or not.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be browsed",
-    note = "`BrowseStore` is one of the four topics of a `MessageStore`"
+    note = "`BrowseStore` is one of the topics of a `MessageStore`"
 )]
 pub trait BrowseStore: Send + Sync {
     /// Lists categories, those after the one given.
@@ -50,6 +53,29 @@ pub trait BrowseStore: Send + Sync {
     ///
     /// When the store fails.
     fn message(&self, id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, Error>>;
+
+    /// Counts what a subscriber with this query has before it: the messages behind the last place
+    /// that it has done with, or all of them. It reads what it counts.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    fn backlog<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        after: Option<GlobalPosition>,
+    ) -> BoxFuture<'a, Result<Backlog, Error>>;
+}
+
+/// How far a subscriber is behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many messages it has before it.
+    pub messages: u64,
+    /// The time of the oldest of them; none where there is none.
+    pub oldest: Option<OffsetDateTime>,
+    /// Where the last message of the category stands, whether or not the query holds it.
+    pub head: Option<GlobalPosition>,
 }
 
 /// How much there is of a category.

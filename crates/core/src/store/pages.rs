@@ -2,7 +2,7 @@
 
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 
-use super::{BatchSize, CategoryQuery, ReadStore};
+use super::{BatchSize, Categories, CategoryQuery, Merged, MergedStore, ReadStore};
 use crate::error::Error;
 use crate::message::Recorded;
 use crate::{GlobalPosition, Position, StreamName};
@@ -41,6 +41,26 @@ pub fn category_messages<S: ReadStore + ?Sized>(
         let page = store.read_category(&query, from, batch).await?;
         let next = next_page(&page, batch).map(|last| last.global_position.next());
         Ok::<_, Error>(Some((stream::iter(page).map(Ok), (query, next))))
+    })
+    .try_flatten()
+}
+
+/// The messages of several categories from a global position on, until there are no more, or the
+/// next place is not decided yet.
+///
+/// What is written later is not waited for. The stream ends after the first error.
+pub fn merged_messages<S: MergedStore + ?Sized>(
+    store: &S,
+    of: Categories,
+    from: GlobalPosition,
+    batch: BatchSize,
+) -> impl Stream<Item = Result<Recorded, Error>> + Send {
+    stream::try_unfold((of, from), move |(of, from)| async move {
+        let Merged { messages, scanned, .. } = store.read_merged(&of, from, batch).await?;
+        if scanned < from {
+            return Ok(None);
+        }
+        Ok::<_, Error>(Some((stream::iter(messages).map(Ok), (of, scanned.next()))))
     })
     .try_flatten()
 }

@@ -1,22 +1,18 @@
 //! Where a subscriber has got to, kept in the store itself.
 //!
-//! Owns the position stream of Eventide: its name, its record, and what is an error in it.
+//! Owns the topic [`ProgressStore`], the id of a subscriber and what its numbers count. The position
+//! stream and its record stand in `position_stream.rs`.
 
 use std::fmt;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde_json::Value;
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{ConsumerGroup, ReadStore, WriteStore};
+use super::{Progress, ProgressStream, ReadStore, WriteStore};
 use crate::error::{Error, Invalid};
-use crate::message::{NewMessage, Recorded};
-use crate::{Category, EntityId, ExpectedVersion, GlobalPosition, Position, StreamName};
-
-/// The type of a progress record, as Eventide's clients write it.
-const RECORD_TYPE: &str = "Recorded";
+use crate::message::Recorded;
+use crate::{ExpectedVersion, GlobalPosition, Position};
 
 /// Keeps the progress of subscribers, as the last message of their position stream.
 ///
@@ -46,13 +42,16 @@ pub trait ProgressStore: ReadStore + WriteStore {
         async move {
             match self.last_message(of.stream(), None).await? {
                 None => Ok(None),
-                Some(recorded) => of.place_in(&recorded).map(Some),
+                Some(recorded) => Ok(of.progress_in(&recorded)?.done),
             }
         }
         .boxed()
     }
 
     /// Records where a subscriber has got to: the place of the last message it is done with.
+    ///
+    /// For tools and other clients. A subscriber itself expects a version of its position stream, so
+    /// that one whose place was taken learns of it; see [`ProgressStream::record`].
     ///
     /// # Errors
     ///
@@ -64,7 +63,7 @@ pub trait ProgressStore: ReadStore + WriteStore {
         id: Uuid,
     ) -> BoxFuture<'a, Result<(), Error>> {
         async move {
-            let record = of.record(place, id)?;
+            let record = of.record(&Progress::at(place), id)?;
             self.write(of.stream(), &[record], ExpectedVersion::Any).await?;
             Ok(())
         }
@@ -86,7 +85,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    fn key(self) -> &'static str {
+    pub(super) fn key(self) -> &'static str {
         match self {
             Self::GlobalPosition => "position",
             Self::StreamPosition => "streamPosition",
@@ -156,109 +155,5 @@ impl TryFrom<&str> for SubscriberId {
 impl fmt::Display for SubscriberId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// The position stream of one subscriber, and the unit of what is recorded in it.
-///
-/// # Examples
-///
-/// ```
-/// use evenfold_core::store::{ConsumerGroup, ProgressStream, SubscriberId};
-///
-/// let teller = SubscriberId::new("teller")?;
-/// let of_category = ProgressStream::of_category(&"account:command".parse()?, &teller, None);
-/// assert_eq!(of_category.stream().as_str(), "account:command+position-teller");
-///
-/// let of_member =
-///     ProgressStream::of_category(&"account".parse()?, &teller, Some(ConsumerGroup::new(1, 4)?));
-/// assert_eq!(of_member.stream().as_str(), "account:position-teller+1of4");
-///
-/// let filtered = of_category.correlated_with(&"transfer".parse()?);
-/// assert_eq!(filtered.stream().as_str(), "account:command+position-teller+correlation:transfer");
-///
-/// let of_stream = ProgressStream::of_stream(&"account-123".parse()?, &teller)?;
-/// assert_eq!(of_stream.stream().as_str(), "account:streamPosition-teller+123");
-/// # Ok::<(), evenfold_core::error::Invalid>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ProgressStream {
-    stream: StreamName,
-    unit: Unit,
-}
-
-impl ProgressStream {
-    /// Of a subscriber of a category, or of one member of a group that shares it; the size of the
-    /// group is part of the name, since another size gives each member other streams.
-    pub fn of_category(
-        category: &Category,
-        subscriber: &SubscriberId,
-        group: Option<ConsumerGroup>,
-    ) -> Self {
-        let id = match group {
-            Some(group) => format!("{subscriber}+{group}"),
-            None => subscriber.to_string(),
-        };
-        let stream = category.typed("position").stream(&EntityId::stored(&id));
-        Self { stream, unit: Unit::GlobalPosition }
-    }
-
-    /// The same for a subscriber that reads only what is correlated with a category: what another
-    /// filter let through says nothing of this one.
-    #[must_use]
-    pub fn correlated_with(self, category: &Category) -> Self {
-        let stream = StreamName::stored(format!("{}+correlation:{category}", self.stream));
-        Self { stream, ..self }
-    }
-
-    /// Of a subscriber of one stream.
-    ///
-    /// # Errors
-    ///
-    /// When the name is a category alone, which is not read as a stream.
-    pub fn of_stream(stream: &StreamName, subscriber: &SubscriberId) -> Result<Self, Invalid> {
-        let id = stream.require_id()?.entity_id().map(|id| id.to_string()).unwrap_or_default();
-        let id = EntityId::stored(&format!("{subscriber}+{id}"));
-        let stream = stream.category().typed("streamPosition").stream(&id);
-        Ok(Self { stream, unit: Unit::StreamPosition })
-    }
-
-    /// The stream that the progress is recorded in.
-    pub fn stream(&self) -> &StreamName {
-        &self.stream
-    }
-
-    /// What the recorded numbers count.
-    pub fn unit(&self) -> Unit {
-        self.unit
-    }
-
-    fn record(&self, place: Place, id: Uuid) -> Result<NewMessage, Error> {
-        if place < 0 {
-            return Err(Invalid::new("progress", place, "a place is not negative").into());
-        }
-        let data = format!(r#"{{"{}":{place}}}"#, self.unit.key());
-        let data = RawValue::from_string(data).map_err(|e| Error::encode(RECORD_TYPE, e))?;
-        Ok(NewMessage::new(id, RECORD_TYPE, &data)?)
-    }
-
-    fn place_in(&self, recorded: &Recorded) -> Result<Place, Error> {
-        let fault = |what: String| Err(Error::unreadable_progress(&self.stream, what));
-        if *recorded.message_type != *RECORD_TYPE {
-            return fault(format!(
-                "the last message is a `{}`, not a `{RECORD_TYPE}`",
-                recorded.message_type
-            ));
-        }
-        let data: Value = match serde_json::from_str(recorded.data()) {
-            Ok(data) => data,
-            Err(error) => return fault(format!("its data is not JSON: {error}")),
-        };
-        let key = self.unit.key();
-        match data.get(key).and_then(Value::as_i64) {
-            Some(place @ 0..) => Ok(place),
-            Some(place) => fault(format!("`{key}` is {place}, which is negative")),
-            None => fault(format!("`{key}` is not a whole number in {data}")),
-        }
     }
 }

@@ -25,10 +25,12 @@ use crate::{Category, GlobalPosition, Position, StreamName};
 /// - *Content.* What was written comes back: id, type, metadata, and data that means the same JSON,
 ///   though its text may be another.
 /// - *Stream version.* The position of the last message, or none when there is no message.
+/// - *Category head.* The global position of the last message of a category that is visible, or none.
+///   Every message of the category at or below it is there for whoever reads after that.
 /// - *Category is no stream.* Reading a stream by the name of a category is invalid.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot read messages",
-    note = "`ReadStore` is one of the four topics of a `MessageStore`"
+    note = "`ReadStore` is one of the topics of a `MessageStore`"
 )]
 pub trait ReadStore: Send + Sync {
     /// Reads a page of a stream, from a position on (that one too).
@@ -75,6 +77,19 @@ pub trait ReadStore: Send + Sync {
         &'a self,
         stream: &'a StreamName,
     ) -> BoxFuture<'a, Result<Option<Position>, Error>>;
+
+    /// Reads the global position of the last message of a category.
+    ///
+    /// Asked before a page is read, it says how far a reader of the category has come when that page
+    /// is empty, whatever filters it has.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>>;
 }
 
 /// How many messages a page holds at most; 1,000 by default.

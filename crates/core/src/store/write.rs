@@ -63,7 +63,7 @@ use crate::{ExpectedVersion, Position, StreamName};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot write messages",
-    note = "`WriteStore` is one of the four topics of a `MessageStore`"
+    note = "`WriteStore` is one of the topics of a `MessageStore`"
 )]
 pub trait WriteStore: Send + Sync {
     /// Writes messages to the end of a stream if it is at the expected version.

@@ -18,8 +18,17 @@ pub struct Options {
     pub progress_interval: u32,
     /// After how much time it records its progress, if it has made any; 10 s.
     pub progress_time: Duration,
-    /// What it does when a message fails; three retries, then it stops.
-    pub errors: ErrorPolicy,
+    /// How many messages it handles at a time, each of another stream; 1, in the order of the
+    /// category.
+    pub concurrency: u32,
+    /// Whether its progress is committed with the effects of each message, by the store's
+    /// transaction; no.
+    pub transactional: bool,
+    /// After how many crashes in the middle of a message that is parked; nothing, they are not
+    /// counted. A policy that [parks](ErrorPolicy::park) counts 3.
+    pub crashes: Option<u32>,
+    /// How many messages of one stream it parks before it stands still for that stream; 1,000.
+    pub parked_limit: u32,
     /// The first place it reads when it has no progress yet; the start.
     pub start: Option<Place>,
 }
@@ -32,18 +41,26 @@ impl Default for Options {
             batch_size: BatchSize::DEFAULT,
             progress_interval: 100,
             progress_time: Duration::from_secs(10),
-            errors: ErrorPolicy::default(),
+            concurrency: 1,
+            transactional: false,
+            crashes: None,
+            parked_limit: 1000,
             start: None,
         }
     }
 }
 
 impl Options {
+    /// How many messages it holds at most, those that wait for one before them included: two pages.
+    pub fn read_ahead(&self) -> usize {
+        self.batch_size.as_len().saturating_mul(2)
+    }
+
     /// Refuses options that no subscriber can follow.
     ///
     /// # Errors
     ///
-    /// When an interval or a delay is zero, or the start is negative.
+    /// When an interval, a delay or a limit is zero, or the start is negative.
     pub fn check(&self) -> Result<(), Invalid> {
         for (what, time) in [
             ("poll interval", self.poll_interval),
@@ -54,8 +71,19 @@ impl Options {
                 return Err(Invalid::new(what, "0s", "it must be longer than nothing"));
             }
         }
-        if self.progress_interval == 0 {
-            return Err(Invalid::new("progress interval", 0, "it is 1 message or more"));
+        for (what, number) in [
+            ("progress interval", self.progress_interval),
+            ("concurrency", self.concurrency),
+            ("limit of parked messages", self.parked_limit),
+            ("limit of crashes", self.crashes.unwrap_or(1)),
+        ] {
+            if number == 0 {
+                return Err(Invalid::new(what, 0, "it is 1 or more"));
+            }
+        }
+        if self.transactional && self.concurrency > 1 {
+            let rule = "messages whose effects are committed with the progress come one at a time";
+            return Err(Invalid::new("concurrency", self.concurrency, rule));
         }
         match self.start {
             Some(start) if start < 0 => {
@@ -68,24 +96,28 @@ impl Options {
 
 /// What a subscriber does with a message that fails.
 ///
-/// A message that cannot be read is not tried again: it would be the same.
-///
 /// # Examples
 ///
 /// ```
 /// use std::time::Duration;
 /// use evenfold_core::subscriber::ErrorPolicy;
 ///
-/// let policy = ErrorPolicy::stop().retries(5).delays(Duration::from_millis(50), Duration::from_secs(1));
-/// assert_eq!(policy.delay(0), Duration::from_millis(50));
-/// assert_eq!(policy.delay(2), Duration::from_millis(200));
-/// assert_eq!(policy.delay(9), Duration::from_secs(1));
+/// let policy = ErrorPolicy::park().retries(5).delays(Duration::from_millis(50), Duration::from_secs(1));
+/// assert_eq!(policy.delay(0, 7), Duration::from_millis(50));
+/// assert_eq!(policy.delay(2, 7), Duration::from_millis(200));
+/// assert_eq!(policy.delay(9, 7), Duration::from_secs(1));
+///
+/// // Spread, so that what failed together does not come back together.
+/// let spread = policy.jitter(50);
+/// assert!((100..=200).contains(&spread.delay(2, 7).as_millis()));
+/// assert_ne!(spread.delay(2, 7), spread.delay(2, 8));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorPolicy {
     pub(super) retries: u32,
     first_delay: Duration,
     longest_delay: Duration,
+    jitter: u8,
     pub(super) then: Then,
 }
 
@@ -96,6 +128,9 @@ pub enum Then {
     Stop,
     /// The message is reported and passed over.
     Skip,
+    /// The message is set aside with its reason, and those of its stream that come after it wait
+    /// behind it; other streams go on.
+    Park,
 }
 
 impl ErrorPolicy {
@@ -105,6 +140,7 @@ impl ErrorPolicy {
             retries: 3,
             first_delay: Duration::from_millis(100),
             longest_delay: Duration::from_secs(10),
+            jitter: 0,
             then: Then::Stop,
         }
     }
@@ -112,6 +148,17 @@ impl ErrorPolicy {
     /// Three retries, then the message is reported and passed over.
     pub const fn skip() -> Self {
         Self { then: Then::Skip, ..Self::stop() }
+    }
+
+    /// Three retries, then the message is parked: set aside with its reason, durably, and what comes
+    /// after it in its stream waits behind it, while other streams go on.
+    pub const fn park() -> Self {
+        Self { then: Then::Park, ..Self::stop() }
+    }
+
+    /// What happens when the retries are used up.
+    pub const fn then(&self) -> Then {
+        self.then
     }
 
     /// How often a message is tried again; three times.
@@ -130,11 +177,32 @@ impl ErrorPolicy {
         self
     }
 
-    /// How long it waits after so many retries.
-    pub fn delay(&self, retries: u32) -> Duration {
-        let doubled = 2_u32.saturating_pow(retries);
-        self.first_delay.saturating_mul(doubled).min(self.longest_delay)
+    /// By how many percent a delay may be shorter, so that messages that failed together come again
+    /// apart; 0. More than 100 counts as 100.
+    #[must_use]
+    pub const fn jitter(mut self, percent: u8) -> Self {
+        self.jitter = percent;
+        self
     }
+
+    /// How long it waits after so many retries of the message at this place.
+    pub fn delay(&self, retries: u32, place: Place) -> Duration {
+        let doubled = 2_u32.saturating_pow(retries);
+        let delay = self.first_delay.saturating_mul(doubled).min(self.longest_delay);
+        // Spread by the place, so that a machine with the same answers does the same.
+        let seed = place.unsigned_abs().wrapping_add(u64::from(retries) << 32);
+        let spread = u32::try_from(mix(seed) % 1000).unwrap_or_default();
+        let less = delay * u32::from(self.jitter.min(100)) / 100 * spread / 1000;
+        delay.saturating_sub(less)
+    }
+}
+
+/// The end of `SplitMix64`: near numbers come to lie far apart.
+fn mix(seed: u64) -> u64 {
+    let mixed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }
 
 impl Default for ErrorPolicy {

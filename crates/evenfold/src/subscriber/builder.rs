@@ -1,22 +1,19 @@
 //! A subscriber before it runs: what it reads, who handles it, and its options.
 //!
-//! Owns the options with their meaning, unit and default, and refuses what cannot be run before
-//! anything is read.
+//! Owns the options with their meaning, unit and default. What comes of them, and what is refused
+//! before anything is read, is in `plan.rs`.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenfold_core::error::{HandlerError, Invalid};
+use evenfold_core::error::HandlerError;
 use evenfold_core::handler::Handler;
-use evenfold_core::message::{Converters, Recorded};
-use evenfold_core::store::{
-    BatchSize, CategoryQuery, ConsumerGroup, Place, ProgressStream, SubscriberId, Unit,
-};
+use evenfold_core::message::{Converters, Messages, Recorded};
+use evenfold_core::store::BatchSize;
 use evenfold_core::subscriber::{ErrorPolicy, Options};
 
 use super::dispatch::{Bound, Dispatch};
-use super::driver::{Duties, Poller, Source};
 use super::report::{Failure, Polled};
 use crate::host::Host;
 use crate::{Category, EntityId, Error, GlobalPosition, Position, Store, StreamName};
@@ -31,30 +28,53 @@ use crate::{Category, EntityId, Error, GlobalPosition, Position, Store, StreamNa
 /// | [`error_delay`](Self::error_delay) | 5 s |
 /// | [`batch_size`](Self::batch_size) | 1,000 messages |
 /// | [`progress_interval`](Self::progress_interval), [`progress_time`](Self::progress_time) | 100 messages, 10 s |
-/// | [`errors`](Self::errors) | three retries with backoff, then stop |
+/// | [`concurrency`](Self::concurrency) | 1, in the order of the category |
+/// | [`transactional`](Self::transactional) | progress is recorded by itself |
+/// | [`errors`](Self::errors), [`errors_when`](Self::errors_when) | three retries with backoff, then stop |
+/// | [`park_after_crashes`](Self::park_after_crashes), [`parked_limit`](Self::parked_limit) | 3 where the policy parks, 1,000 |
 /// | [`on_error`](Self::on_error), [`on_rejection`](Self::on_rejection) | a `tracing` event, always |
 /// | [`start_at`](Self::start_at) | the first message |
 /// | [`correlated_with`](Self::correlated_with), [`group`](Self::group) | everything |
+/// | [`version`](Self::version) | 1 |
+/// | [`leased`](Self::leased), [`lease_term`](Self::lease_term) | one process alone, 10 s |
+/// | [`also`](Self::also), [`merged`](Self::merged), [`merged_all`](Self::merged_all) | one category |
 /// | [`converter`](Self::converter) | none |
 /// | [`strict`](Self::strict) | a message outside the sets is passed over |
 #[must_use = "a subscriber does nothing until it is run"]
 pub struct Subscriber {
-    store: Store,
-    id: String,
-    handlers: Vec<Box<dyn Dispatch>>,
-    stream: Option<Result<StreamName, Error>>,
-    batch_size: u32,
-    options: Options,
-    start: Option<Start>,
-    correlation: Option<Result<Category, Error>>,
-    group: Option<(i64, i64)>,
-    strict: bool,
-    converters: Converters,
-    on_error: Vec<Report>,
-    on_rejection: Vec<Report>,
+    pub(super) store: Store,
+    pub(super) id: String,
+    pub(super) handlers: Vec<Box<dyn Dispatch>>,
+    /// The categories that it reads, each once.
+    pub(super) categories: Vec<&'static str>,
+    pub(super) merged: Option<Merging>,
+    pub(super) stream: Option<Result<StreamName, Error>>,
+    pub(super) batch_size: u32,
+    pub(super) options: Options,
+    pub(super) errors: ErrorPolicy,
+    pub(super) policies: Vec<Policy>,
+    pub(super) start: Option<Start>,
+    pub(super) correlation: Option<Result<Category, Error>>,
+    pub(super) group: Option<(i64, i64)>,
+    pub(super) version: u32,
+    pub(super) leased: Option<u16>,
+    pub(super) lease_term: Duration,
+    pub(super) strict: bool,
+    pub(super) converters: Converters,
+    pub(super) on_error: Vec<Report>,
+    pub(super) on_rejection: Vec<Report>,
+}
+
+/// What one cursor reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Merging {
+    /// The categories of the handlers.
+    Handled,
+    All,
 }
 
 pub(super) type Report = Arc<dyn Fn(&Failure<'_>) + Send + Sync>;
+pub(super) type Policy = Arc<dyn Fn(&Failure<'_>) -> Option<ErrorPolicy> + Send + Sync>;
 
 /// Where a subscriber begins that has no progress yet: a global position of a category, or a
 /// position of a stream.
@@ -84,12 +104,19 @@ impl Subscriber {
             store,
             id: id.to_owned(),
             handlers: vec![Box::new(Bound(handler))],
+            categories: vec![H::Set::CATEGORY],
+            merged: None,
             stream: None,
             batch_size: BatchSize::DEFAULT.get(),
             options: Options::default(),
+            errors: ErrorPolicy::default(),
+            policies: Vec::new(),
             start: None,
             correlation: None,
             group: None,
+            version: 1,
+            leased: None,
+            lease_term: Duration::from_secs(10),
             strict: false,
             converters: Converters::default(),
             on_error: Vec::new(),
@@ -104,12 +131,37 @@ impl Subscriber {
         self
     }
 
+    /// Adds a handler of another category, which is read too: by a cursor of its own, with progress of
+    /// its own, as if it were a subscriber of its own. Messages of one category come in their order;
+    /// between categories there is none, unless they are [merged](Self::merged).
+    pub fn also<H: Handler>(mut self, handler: H) -> Self {
+        if !self.categories.contains(&H::Set::CATEGORY) {
+            self.categories.push(H::Set::CATEGORY);
+        }
+        self.handler(handler)
+    }
+
+    /// Reads the categories of all its handlers by one cursor, in the order of global positions, and
+    /// misses nothing. See [`MergedStore`](crate::stores::MergedStore) for what that takes: a store
+    /// that can do it is looked for when it starts.
+    pub fn merged(mut self) -> Self {
+        self.merged = Some(Merging::Handled);
+        self
+    }
+
+    /// Reads every category by one cursor, but for those in which subscribers keep their books; what
+    /// is in no handler's set is passed over.
+    pub fn merged_all(mut self) -> Self {
+        self.merged = Some(Merging::All);
+        self
+    }
+
     /// Reads the stream of one entity of the set's category alone.
     ///
     /// Its progress is a stream position, and recorded apart from that of a category's subscriber
     /// of the same id.
     pub fn entity(mut self, id: impl TryInto<EntityId, Error: Into<Error>>) -> Self {
-        let category = self.category();
+        let category = self.categories.first().copied().unwrap_or_default();
         self.stream = Some(match id.try_into() {
             Ok(id) => Category::new(category).map(|of| of.stream(&id)).map_err(Into::into),
             Err(error) => Err(error.into()),
@@ -155,8 +207,56 @@ impl Subscriber {
     }
 
     /// What it does with a message that fails; three retries with backoff, then it stops.
+    ///
+    /// With [`ErrorPolicy::park`] the message is set aside, with its reason, and what comes after it in
+    /// its stream waits behind it, while other streams go on; and so is a message in the middle of
+    /// which the process ended [three times](Self::park_after_crashes).
     pub fn errors(mut self, policy: ErrorPolicy) -> Self {
-        self.options.errors = policy;
+        self.errors = policy;
+        self
+    }
+
+    /// What it does with a message that fails in a way of its own: the first policy that says
+    /// something of a failure wins over that of [`errors`](Self::errors).
+    pub fn errors_when<F>(mut self, policy: F) -> Self
+    where
+        F: Fn(&Failure<'_>) -> Option<ErrorPolicy> + Send + Sync + 'static,
+    {
+        self.policies.push(Arc::new(policy));
+        self
+    }
+
+    /// After how many crashes of the process in the middle of one message that message is parked; 3
+    /// where the policy parks, else crashes are not counted.
+    ///
+    /// To count them, a record is made of what is read ahead before it is begun, and after a crash of
+    /// each message by itself until those are done with.
+    pub fn park_after_crashes(mut self, crashes: u32) -> Self {
+        self.options.crashes = Some(crashes);
+        self
+    }
+
+    /// How many messages of one stream are parked at most, 1,000; the next one waits, and so does all
+    /// that comes after it in its order.
+    pub fn parked_limit(mut self, messages: u32) -> Self {
+        self.options.parked_limit = messages;
+        self
+    }
+
+    /// How many messages are handled at a time; 1, in the order of the category.
+    ///
+    /// With more, messages of different streams are handled side by side, and those of one stream in
+    /// their order.
+    pub fn concurrency(mut self, messages: u32) -> Self {
+        self.options.concurrency = messages;
+        self
+    }
+
+    /// Commits the progress with the effects of each message, in one transaction of the store that the
+    /// handlers get by their [`Context`](crate::handler::Context): what they do in it happens exactly
+    /// once. The store must be one that hands out transactions.
+    pub fn transactional(mut self) -> Self {
+        self.options.transactional = true;
         self
     }
 
@@ -193,6 +293,37 @@ impl Subscriber {
         self
     }
 
+    /// Which version of the subscriber this is, counted from 1; 1.
+    ///
+    /// A new version builds anew what its handlers make, beside the one before, which goes on
+    /// meanwhile. Until it has caught up with that, its messages are
+    /// [replays](crate::handler::Received::is_replay). Then it takes over: from one message to the
+    /// next, the old one stops as [replaced](crate::StopReason::Replaced), and
+    /// [`active_version`](crate::Store::active_version) is the new one.
+    pub fn version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Shares the category with whoever else runs this subscriber: processes join and leave at run
+    /// time, and each works on its part.
+    ///
+    /// The work is split in so many buckets, 1 to 1,024, by the cardinal ids of the streams; a few for
+    /// each process that there will ever be. Bucket 3 of 16 is what member 3 of a
+    /// [group](Self::group) of 16 reads, and keeps its progress in the same place. The number cannot
+    /// be changed later. Streams without an id fall to nobody.
+    pub fn leased(mut self, buckets: u16) -> Self {
+        self.leased = Some(buckets);
+        self
+    }
+
+    /// For how long a process that is not heard of keeps its part; 10 s. It tells that it lives three
+    /// times as often.
+    pub fn lease_term(mut self, term: Duration) -> Self {
+        self.lease_term = term;
+        self
+    }
+
     /// Adds a way to read foreign messages: what it makes of a message is handled in its place.
     /// See [`Converters`]; an error of one is that of a message that does not read.
     pub fn converter<F>(mut self, convert: F) -> Self
@@ -225,107 +356,6 @@ impl Subscriber {
     /// When the subscriber cannot start, or stopped because something failed.
     pub async fn run_until_caught_up(self) -> Result<Polled, Error> {
         Host::new().subscriber(self).run_until_caught_up().await?.into_result()
-    }
-
-    /// The subscriber to be driven by hand, a page at a time.
-    ///
-    /// # Errors
-    ///
-    /// When its options contradict each other or are out of range.
-    pub fn into_poller(self) -> Result<Poller, Error> {
-        let id = SubscriberId::new(self.id.as_str())?;
-        self.check_handlers(&id)?;
-        let (source, progress) = self.source(&id)?;
-        let options = Options {
-            batch_size: BatchSize::new(self.batch_size.into())?,
-            start: self.start_place(progress.unit())?,
-            ..self.options
-        };
-        options.check()?;
-        let duties = Duties {
-            handlers: self.handlers,
-            converters: self.converters,
-            strict: self.strict,
-            on_error: self.on_error,
-            on_rejection: self.on_rejection,
-        };
-        Ok(Poller::new(self.store, id, source, progress, options, duties))
-    }
-
-    fn category(&self) -> &'static str {
-        self.handlers.first().map_or("", |first| first.category())
-    }
-
-    /// Handlers that wait for messages of another category would wait for ever, and two of one name
-    /// would share the ids of what they write.
-    fn check_handlers(&self, id: &SubscriberId) -> Result<(), Invalid> {
-        for (index, handler) in self.handlers.iter().enumerate() {
-            if self.stream.is_none() && handler.category() != self.category() {
-                let rule = format!(
-                    "its set is of category `{}`, and subscriber `{id}` reads `{}`",
-                    handler.category(),
-                    self.category()
-                );
-                return Err(Invalid::new("handler", handler.name(), rule));
-            }
-            let before = self.handlers.iter().take(index);
-            if before.clone().any(|other| other.name() == handler.name()) {
-                let rule = format!(
-                    "subscriber `{id}` has another handler of this name; \
-                     say `#[handler(…, name = \"…\")]`"
-                );
-                return Err(Invalid::new("handler", handler.name(), rule));
-            }
-        }
-        Ok(())
-    }
-
-    fn source(&self, id: &SubscriberId) -> Result<(Source, ProgressStream), Error> {
-        let group = match self.group {
-            Some((member, size)) => Some(ConsumerGroup::new(member, size)?),
-            None => None,
-        };
-        if let Some(stream) = self.stream.clone() {
-            let stream = stream?;
-            if group.is_some() || self.correlation.is_some() {
-                let rule = "its subscriber takes no correlation and is in no group";
-                return Err(Invalid::new("stream name", stream, rule).into());
-            }
-            let progress = ProgressStream::of_stream(&stream, id)?;
-            return Ok((Source::Stream(stream), progress));
-        }
-        let category = Category::new(self.category())?;
-        let mut progress = ProgressStream::of_category(&category, id, group);
-        if progress.stream().category_str() == category.as_str() {
-            let rule = "its subscriber would read its own progress";
-            return Err(Invalid::new("category", category, rule).into());
-        }
-        let mut query = CategoryQuery::new(category);
-        if let Some(correlation) = self.correlation.clone() {
-            let correlation = correlation?;
-            progress = progress.correlated_with(&correlation);
-            query = query.correlated_with(correlation);
-        }
-        if let Some(group) = group {
-            query = query.for_member(group);
-        }
-        Ok((Source::Category(query), progress))
-    }
-
-    fn start_place(&self, unit: Unit) -> Result<Option<Place>, Invalid> {
-        match (self.start, unit) {
-            (None, _) => Ok(None),
-            (Some(Start::Category(position)), Unit::GlobalPosition) => Ok(Some(position.get())),
-            (Some(Start::Stream(position)), Unit::StreamPosition) => Ok(Some(position.get())),
-            (Some(Start::Category(position)), Unit::StreamPosition) => {
-                let rule = "a subscriber of one stream starts at a `Position`";
-                Err(Invalid::new("start", position, rule))
-            }
-            (Some(Start::Stream(position)), Unit::GlobalPosition) => {
-                let rule = "a subscriber of a category starts at a `GlobalPosition`";
-                Err(Invalid::new("start", position, rule))
-            }
-        }
     }
 }
 

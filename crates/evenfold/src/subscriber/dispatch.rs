@@ -1,17 +1,21 @@
 //! One message to the handlers that want it.
 //!
-//! Owns decoding by each handler's set, the order of handlers, and what counts as a fault. When to
-//! try again is decided by the machine in evenfold-core.
+//! Owns decoding by each handler's set, the order of handlers, what counts as a fault, and how what
+//! they did is committed. When to try again is decided by the machine in evenfold-core.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use evenfold_core::error::HandlerError;
 use evenfold_core::handler::{Context, Handler, Received};
-use evenfold_core::message::{Messages, Recorded};
+use evenfold_core::message::{Messages, NewMessage, Recorded};
+use evenfold_core::store::{SubscriberId, WriteStore};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::Error;
+use super::records::superseded;
+use super::work::Work;
+use crate::{Error, ExpectedVersion, Position, StreamName};
 
 /// A handler whose set is known to it alone.
 pub(super) trait Dispatch: Send + Sync {
@@ -20,8 +24,9 @@ pub(super) trait Dispatch: Send + Sync {
 
     fn dispatch<'a>(
         &'a self,
-        recorded: &'a Recorded,
+        recorded: &'a Arc<Recorded>,
         subscriber: &'a str,
+        is_replay: bool,
         context: &'a mut Context,
     ) -> BoxFuture<'a, Result<Answer, Fault>>;
 }
@@ -43,12 +48,119 @@ pub(super) enum Fault {
     Failed(Error),
     /// A store did not answer, which is no fault of the message.
     Unavailable(Error),
+    /// Another process records the progress of this subscriber.
+    Superseded(Error),
 }
 
 impl Fault {
     /// What a fault of the subscriber's own store means to the message in hand.
     pub(super) fn of_store(error: Error) -> Self {
-        if error.is_unavailable() { Self::Unavailable(error) } else { Self::Failed(error) }
+        if error.is_unavailable() {
+            Self::Unavailable(error)
+        } else if error.is_superseded() {
+            Self::Superseded(error)
+        } else {
+            Self::Failed(error)
+        }
+    }
+}
+
+/// What became of a message that did not fail.
+pub(super) struct Handled {
+    pub(super) is_wanted: bool,
+    pub(super) rejected: Vec<Error>,
+    /// Where the record stands that was committed with the effects.
+    pub(super) committed: Option<Position>,
+}
+
+/// What is to be written in the transaction of the effects, at its end.
+pub(super) struct Seal<'a> {
+    pub(super) stream: &'a StreamName,
+    pub(super) message: NewMessage,
+    pub(super) expected: ExpectedVersion,
+    /// The subscriber whose progress it is, if it is that.
+    pub(super) of: Option<&'a SubscriberId>,
+}
+
+impl Work {
+    /// Hands a message to its handlers; where there is a seal, within a transaction of the store that
+    /// is committed with it.
+    pub(super) async fn handle(
+        &self,
+        recorded: &Arc<Recorded>,
+        seal: Option<Seal<'_>>,
+        is_replay: bool,
+    ) -> Result<Handled, Fault> {
+        let Some(seal) = seal else {
+            return self.dispatch(recorded, is_replay, &mut Context::empty()).await;
+        };
+        let mut context = self.store.messages().context().await.map_err(Fault::of_store)?;
+        match self.dispatch(recorded, is_replay, &mut context).await {
+            Ok(handled) if handled.is_wanted => self.commit(context, handled, seal).await,
+            other => {
+                context.rollback().await;
+                other
+            }
+        }
+    }
+
+    async fn commit(
+        &self,
+        context: Context,
+        handled: Handled,
+        seal: Seal<'_>,
+    ) -> Result<Handled, Fault> {
+        let message = [seal.message];
+        let written = match context.write(seal.stream, &message, seal.expected).await {
+            Ok(written) => written,
+            Err(error) => {
+                context.rollback().await;
+                return Err(match seal.of {
+                    Some(id) => Fault::of_store(superseded(error, id)),
+                    // Somebody noted something else in between, so it is looked at anew.
+                    None if error.is_conflict() => Fault::Unavailable(error),
+                    None => Fault::of_store(error),
+                });
+            }
+        };
+        if written.is_repetition() {
+            // The reply to an earlier commit was lost, and the effects are there.
+            context.rollback().await;
+        } else {
+            context.commit().await.map_err(Fault::of_store)?;
+        }
+        Ok(Handled { committed: Some(written.last()), ..handled })
+    }
+
+    /// Hands a message to each handler in turn, within one context.
+    async fn dispatch(
+        &self,
+        recorded: &Arc<Recorded>,
+        is_replay: bool,
+        context: &mut Context,
+    ) -> Result<Handled, Fault> {
+        let converted = self.converters.convert(recorded).map_err(Fault::Hopeless)?.map(Arc::new);
+        let recorded = converted.as_ref().unwrap_or(recorded);
+        let mut handled = Handled { is_wanted: false, rejected: Vec::new(), committed: None };
+        let category = recorded.stream_name.category_str();
+        for handler in &*self.handlers {
+            // A type of the same name in another category is another message.
+            if self.is_of_many() && handler.category() != category {
+                continue;
+            }
+            match handler.dispatch(recorded, self.id.as_str(), is_replay, context).await? {
+                Answer::Unwanted => continue,
+                Answer::Handled => {}
+                Answer::Rejected(error) => handled.rejected.push(error),
+            }
+            handled.is_wanted = true;
+        }
+        if self.strict && !handled.is_wanted {
+            let doing =
+                format!("subscriber `{}` is strict and meets {}", self.id, recorded.place());
+            return Err(Fault::Hopeless(Error::failed(doing, "its type is in no handler's set")));
+        }
+        Ok(handled)
     }
 }
 
@@ -65,8 +177,9 @@ impl<H: Handler> Dispatch for Bound<H> {
 
     fn dispatch<'a>(
         &'a self,
-        recorded: &'a Recorded,
+        recorded: &'a Arc<Recorded>,
         subscriber: &'a str,
+        is_replay: bool,
         context: &'a mut Context,
     ) -> BoxFuture<'a, Result<Answer, Fault>> {
         async move {
@@ -77,7 +190,9 @@ impl<H: Handler> Dispatch for Bound<H> {
             // The name of a handler is part of the ids of what it writes, so that two handlers of
             // one subscriber that follow the same message do not take each other's.
             let receiver = format!("{subscriber}/{}", H::NAME);
-            let message = Received::new(message, recorded.clone(), &receiver).map_err(hopeless)?;
+            let message =
+                Received::new(message, Arc::clone(recorded), &receiver).map_err(hopeless)?;
+            let message = if is_replay { message.replayed() } else { message };
             match AssertUnwindSafe(self.0.handle(message, context)).catch_unwind().await {
                 Ok(Ok(())) => Ok(Answer::Handled),
                 Ok(Err(error)) => judge(error, recorded, H::NAME),

@@ -1,61 +1,52 @@
-//! Carries out what the state machine asks for: reads, waits, calls handlers, records.
+//! The loop of a running subscriber: it carries out what the state machine asks for.
 //!
-//! Owns the one loop of a running subscriber. It decides nothing: what comes next is the machine's
-//! answer. What a fault looks like to an application is `report.rs`.
+//! Owns what is under way, and when to wait. It decides nothing: what comes next is the machine's
+//! answer. How each action is done is in `work.rs` and the files of its topics, what the machine is
+//! told of it in `told.rs`.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
 
-use evenfold_core::message::{Converters, Recorded};
-use evenfold_core::store::{CategoryQuery, ProgressStream, SubscriberId};
-use evenfold_core::subscriber::{Action, Input, Machine, Options, Stop, Why};
-use futures::FutureExt;
+use evenfold_core::subscriber::{Action, Machine, Options, Stop};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::builder::Report;
-use super::dispatch::{Answer, Dispatch, Fault, panic_text};
-use super::report::{Failure, Polled, StopReason, Stopped};
+use super::dispatch::panic_text;
+use super::report::{Polled, StopReason, Stopped};
+use super::told::{Known, Told};
+use super::work::{Share, Work};
 use crate::telemetry;
-use crate::{Error, GlobalPosition, Position, Store, StreamName};
-
-/// What a subscriber reads.
-pub(super) enum Source {
-    Category(CategoryQuery),
-    Stream(StreamName),
-}
-
-/// What a subscriber does with a message, and whom it tells.
-pub(super) struct Duties {
-    pub(super) handlers: Vec<Box<dyn Dispatch>>,
-    pub(super) converters: Converters,
-    pub(super) strict: bool,
-    pub(super) on_error: Vec<Report>,
-    pub(super) on_rejection: Vec<Report>,
-}
+use crate::wakeups::Waiter;
+use crate::{Error, Store, StreamName};
 
 /// A subscriber that is driven by hand, a page at a time.
 ///
 /// What it is done with is recorded as its options say, and by [`finish`](Self::finish).
 pub struct Poller {
-    store: Store,
-    id: SubscriberId,
-    source: Source,
-    progress: ProgressStream,
-    options: Options,
-    duties: Duties,
-    machine: Machine,
-    /// What the machine waits for.
-    action: Action,
-    page: Vec<Recorded>,
-    polled: Polled,
+    pub(super) work: Arc<Work>,
+    pub(super) machine: Machine,
+    pub(super) known: Known,
+    under_way: FuturesUnordered<BoxFuture<'static, Told>>,
+    pub(super) polled: Polled,
     /// What it did in all calls.
     total: Polled,
-    /// The fault that the machine was last told of: why it stops, if it does.
-    fault: Option<Error>,
+    stopped: Option<Stop>,
+    /// It has tried to take over since it has caught up.
+    has_tried: bool,
+    /// Hears of what is written.
+    waiter: Waiter,
+    poll_interval: Duration,
     stop: CancellationToken,
     since: Instant,
 }
+
+/// How often it looks for messages at least, where it hears of those that other processes write.
+const SELDOM: Duration = Duration::from_secs(1);
 
 /// How far to go on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,28 +60,21 @@ enum Until {
 }
 
 impl Poller {
-    pub(super) fn new(
-        store: Store,
-        id: SubscriberId,
-        source: Source,
-        progress: ProgressStream,
-        options: Options,
-        duties: Duties,
-    ) -> Self {
-        let (machine, action) = Machine::new(options.clone(), progress.unit());
+    pub(super) fn new(work: Work, options: Options) -> Self {
+        let machine = Machine::new(options, work.unit(), work.sharing());
+        let poll_interval = machine.poll_interval();
+        let waiter = work.store.wakeups().waiter(work.categories());
         Self {
-            store,
-            id,
-            source,
-            progress,
-            options,
-            duties,
+            work: Arc::new(work),
             machine,
-            action,
-            page: Vec::new(),
+            known: Known::default(),
+            under_way: FuturesUnordered::new(),
             polled: Polled::default(),
             total: Polled::default(),
-            fault: None,
+            stopped: None,
+            has_tried: false,
+            waiter,
+            poll_interval,
             stop: CancellationToken::new(),
             since: Instant::now(),
         }
@@ -103,6 +87,7 @@ impl Poller {
     ///
     /// When something failed and the subscriber stopped for it. It cannot be polled further.
     pub async fn poll_once(&mut self) -> Result<Polled, Error> {
+        self.machine.allow_pages(Some(1));
         self.go(Until::Page).await
     }
 
@@ -112,6 +97,7 @@ impl Poller {
     ///
     /// As [`poll_once`](Self::poll_once).
     pub async fn poll_until_caught_up(&mut self) -> Result<Polled, Error> {
+        self.machine.allow_pages(None);
         self.go(Until::Idle).await
     }
 
@@ -128,21 +114,28 @@ impl Poller {
     /// Runs until the token is cancelled or something stops it.
     pub(crate) async fn run(&mut self, stop: &CancellationToken) -> StopReason {
         self.stop = stop.clone();
-        telemetry::started(self, self.store.messages().name());
+        telemetry::started(self, self.work.store.messages().name());
         match self.go(Until::Stopped).await {
             Ok(_) => StopReason::Requested,
-            Err(error) => StopReason::Failed(error),
+            Err(error) => reason(Arc::clone(&self.work), error).await,
         }
     }
 
-    /// Runs until there is nothing more to read, the token is cancelled or something stops it.
-    pub(crate) async fn catch_up(&mut self, stop: &CancellationToken) -> Result<Polled, Error> {
+    /// Runs until there is nothing more to read, the token is cancelled or something stops it; what it
+    /// did in this go, and why it ended.
+    pub(crate) async fn catch_up(&mut self, stop: &CancellationToken) -> (u64, StopReason) {
         self.stop = stop.clone();
-        self.go(Until::Idle).await
+        match self.go(Until::Idle).await {
+            Ok(polled) if polled.caught_up => {
+                (polled.done() + polled.replayed, StopReason::CaughtUp)
+            }
+            Ok(polled) => (polled.done(), StopReason::Requested),
+            Err(error) => (0, reason(Arc::clone(&self.work), error).await),
+        }
     }
 
     pub(crate) fn stopped(self, reason: StopReason) -> Stopped {
-        let subscriber = self.id.to_string();
+        let subscriber = self.work.id.to_string();
         let stopped = Stopped { subscriber, reason, polled: self.total };
         telemetry::stopped(&stopped);
         stopped
@@ -150,23 +143,27 @@ impl Poller {
 
     /// The id of the subscriber.
     pub fn id(&self) -> &str {
-        self.id.as_str()
+        self.work.id.as_str()
     }
 
     pub(crate) fn shares_progress_with(&self, other: &Self) -> bool {
-        self.progress == other.progress && self.store.is_same_as(&other.store)
+        self.progress() == other.progress() && self.store().is_same_as(other.store())
     }
 
-    /// Where it keeps its progress.
-    pub(crate) fn progress(&self) -> &ProgressStream {
-        &self.progress
+    fn store(&self) -> &Store {
+        &self.work.store
     }
 
-    pub(crate) fn reads(&self) -> &str {
-        match &self.source {
-            Source::Category(query) => query.category().as_str(),
-            Source::Stream(stream) => stream.as_str(),
+    /// Where it keeps its progress, or what its group is named by.
+    pub(crate) fn progress(&self) -> &StreamName {
+        match &self.work.share {
+            Share::Whole { progress, .. } => progress.stream(),
+            Share::Leased(tenancy) => tenancy.group.name(),
         }
+    }
+
+    pub(crate) fn reads(&self) -> String {
+        self.work.reads()
     }
 
     /// A panic of a converter or of who is told of a failure ends the subscriber as a failure does;
@@ -174,9 +171,10 @@ impl Poller {
     async fn go(&mut self, until: Until) -> Result<Polled, Error> {
         let gone = AssertUnwindSafe(self.go_on(until)).catch_unwind().await;
         gone.unwrap_or_else(|panic| {
-            let doing = format!("running subscriber `{}`", self.id);
-            self.fault = Some(Error::failed(doing, panic_text(&*panic)));
-            self.action = Action::Stop(Stop::Failed);
+            let doing = format!("running subscriber `{}`", self.work.id);
+            self.known.fault = Some(Error::failed(doing, panic_text(&*panic)));
+            self.stopped = Some(Stop::Failed);
+            self.under_way.clear();
             Err(self.why_stopped())
         })
     }
@@ -184,203 +182,111 @@ impl Poller {
     async fn go_on(&mut self, until: Until) -> Result<Polled, Error> {
         self.polled = Polled::default();
         // Where the last call paused is where this one goes on.
-        if until != Until::Stopped && matches!(self.action, Action::Wait(..)) {
-            self.answer(Input::Waited);
+        self.machine.hurry();
+        while !self.is_reached(until) {
+            self.wait().await;
         }
-        let mut fetched = false;
-        while !self.is_reached(until, fetched) {
-            fetched |= matches!(self.action, Action::Fetch(_));
-            let answer = self.carry_out().await;
-            self.answer(answer);
-        }
-        self.polled.caught_up = matches!(self.action, Action::Wait(_, Why::Idle));
+        self.polled.caught_up = self.machine.is_caught_up();
         self.total += self.polled;
-        match self.action {
-            Action::Stop(Stop::Failed) => Err(self.why_stopped()),
+        match self.stopped {
+            Some(Stop::Failed) => Err(self.why_stopped()),
             _ => Ok(self.polled),
         }
     }
 
-    fn is_reached(&self, until: Until, fetched: bool) -> bool {
-        match self.action {
-            Action::Stop(_) => true,
-            Action::Wait(_, Why::Idle) => until != Until::Stopped,
-            Action::Wait(..) => until == Until::Page,
-            Action::Fetch(_) => until == Until::Page && fetched,
-            _ => false,
-        }
-    }
-
-    fn answer(&mut self, answer: Input) {
+    /// Begins everything that the machine wishes for, and says whether it has gone far enough.
+    fn is_reached(&mut self, until: Until) -> bool {
         if self.stop.is_cancelled() {
             self.machine.stop();
         }
-        self.action = self.machine.next(answer, self.since.elapsed());
+        while self.stopped.is_none()
+            && let Some(action) = self.machine.next(self.since.elapsed())
+        {
+            match action {
+                Action::Stop(why) => self.stopped = Some(why),
+                action => {
+                    let begun = self.begin(action);
+                    self.under_way.push(begun);
+                }
+            }
+        }
+        let is_caught_up = self.machine.is_caught_up();
+        self.has_tried &= is_caught_up;
+        if self.known.is_waiting && is_caught_up && !self.has_tried {
+            self.has_tried = true;
+            self.under_way.push(self.take_over());
+        }
+        let is_quiet = self.under_way.is_empty();
+        self.stopped.is_some()
+            || match until {
+                Until::Page => is_quiet,
+                Until::Idle => is_quiet && is_caught_up,
+                Until::Stopped => false,
+            }
+    }
+
+    /// Waits until something is done, a time has come, or a stop is asked for.
+    async fn wait(&mut self) {
+        let is_busy = !self.under_way.is_empty();
+        let deadline = self.machine.deadline().unwrap_or(Duration::MAX);
+        let deadline = self.since.checked_add(deadline);
+        let is_stopping = self.stop.is_cancelled();
+        let told = tokio::select! {
+            biased;
+            told = self.under_way.next(), if is_busy => told,
+            () = self.stop.cancelled(), if !is_stopping => None,
+            () = self.waiter.changed(), if !is_stopping => {
+                self.machine.wake();
+                None
+            }
+            () = until(deadline) => None,
+        };
+        if let Some(told) = told {
+            self.take(told);
+        }
+    }
+
+    fn take_over(&self) -> BoxFuture<'static, Told> {
+        let (work, ours) = (Arc::clone(&self.work), self.machine.done(0));
+        async move { Told::TakenOver(work.take_over(ours).await) }.boxed()
+    }
+
+    fn take(&mut self, told: Told) {
+        if let Told::Page(_) = told {
+            let every = self.poll_interval;
+            let is_heard = self.waiter.is_heard();
+            self.machine.poll_every(if is_heard { every.max(SELDOM) } else { every });
+        }
+        if let Some(input) = self.hear(told) {
+            self.machine.answer(input, self.since.elapsed());
+        }
     }
 
     fn why_stopped(&self) -> Error {
-        self.fault.clone().unwrap_or_else(|| {
-            Error::failed(format!("subscriber `{}` has stopped", self.id), "it cannot go on")
+        self.known.fault.clone().unwrap_or_else(|| {
+            Error::failed(format!("subscriber `{}` has stopped", self.work.id), "it cannot go on")
         })
     }
-
-    async fn carry_out(&mut self) -> Input {
-        match self.action.clone() {
-            Action::ReadProgress => {
-                match self.store.messages().read_progress(&self.progress).await {
-                    Ok(place) => Input::Progress(place),
-                    Err(error) => self.store_failed(error),
-                }
-            }
-            Action::Fetch(from) => self.fetch(from).await,
-            Action::Handle(at) => self.handle(at).await,
-            Action::Skip(at) => {
-                self.polled.skipped += 1;
-                if let (Some(recorded), Some(fault)) = (self.page.get(at), &self.fault) {
-                    telemetry::skipped(&self.id, recorded, fault);
-                }
-                Input::Done
-            }
-            Action::Record(place) => {
-                let id = self.store.ids().next();
-                let before = self.fault.take();
-                let is_failing = self.machine.is_failing();
-                let recorded = self.store.messages().record_progress(&self.progress, place, id);
-                let answer = match recorded.await {
-                    Ok(()) => Input::Done,
-                    Err(error) => self.store_failed(error),
-                };
-                // What failed before is why it stops, if it does; a record that fails is the reason
-                // only by itself.
-                if is_failing || self.fault.is_none() {
-                    self.fault = before;
-                }
-                answer
-            }
-            Action::Wait(delay, _) => {
-                tokio::select! {
-                    () = self.stop.cancelled() => {}
-                    () = tokio::time::sleep(delay) => {}
-                }
-                Input::Waited
-            }
-            Action::Stop(_) => Input::Done,
-        }
-    }
-
-    async fn fetch(&mut self, from: i64) -> Input {
-        let (store, limit) = (self.store.messages(), self.options.batch_size);
-        let page = match &self.source {
-            Source::Category(query) => match GlobalPosition::new(from) {
-                Ok(from) => store.read_category(query, from, limit).await,
-                Err(invalid) => Err(invalid.into()),
-            },
-            Source::Stream(stream) => match Position::new(from) {
-                Ok(from) => store.read_stream(stream, from, limit).await,
-                Err(invalid) => Err(invalid.into()),
-            },
-        };
-        match page {
-            Ok(page) => {
-                let unit = self.progress.unit();
-                self.fault = None;
-                self.page = page;
-                Input::Page(self.page.iter().map(|recorded| unit.place_of(recorded)).collect())
-            }
-            Err(error) => self.store_failed(error),
-        }
-    }
-
-    async fn handle(&mut self, at: usize) -> Input {
-        let Some(recorded) = self.page.get(at) else { return Input::Hopeless };
-        let outcome = self.duties.dispatch(&self.store, &self.id, recorded).await;
-        let (answer, fault) = match outcome {
-            Ok(Dispatched { wanted: false, .. }) => {
-                self.fault = None;
-                self.polled.passed_over += 1;
-                return Input::Done;
-            }
-            Ok(Dispatched { rejected, .. }) => {
-                self.fault = None;
-                self.polled.handled += 1;
-                self.polled.rejected += u64::from(!rejected.is_empty());
-                for rejection in &rejected {
-                    telemetry::rejected(&self.id, recorded, rejection);
-                    let failure = self.failure(Some(recorded), rejection);
-                    self.duties.on_rejection.iter().for_each(|report| report(&failure));
-                }
-                return Input::Done;
-            }
-            Err(Fault::Hopeless(error)) => (Input::Hopeless, error),
-            Err(Fault::Failed(error)) => (Input::Failed, error),
-            Err(Fault::Unavailable(error)) => (Input::Unavailable, error),
-        };
-        self.report(Some(recorded), &fault);
-        self.fault = Some(fault);
-        answer
-    }
-
-    /// What the store's fault means to the machine, after it was reported.
-    fn store_failed(&mut self, error: Error) -> Input {
-        self.report(None, &error);
-        let answer = if error.is_unavailable() { Input::Unavailable } else { Input::Failed };
-        self.fault = Some(error);
-        answer
-    }
-
-    fn report(&self, message: Option<&Recorded>, error: &Error) {
-        let failure = self.failure(message, error);
-        telemetry::failed(&failure);
-        self.duties.on_error.iter().for_each(|report| report(&failure));
-    }
-
-    fn failure<'a>(&'a self, message: Option<&'a Recorded>, error: &'a Error) -> Failure<'a> {
-        let attempt = self.machine.attempts() + 1;
-        Failure { subscriber: self.id.as_str(), message, error, attempt }
-    }
 }
 
-/// What became of a message that did not fail.
-struct Dispatched {
-    wanted: bool,
-    rejected: Vec<Error>,
+/// A version that has taken over is no failure of this one.
+async fn reason(work: Arc<Work>, error: Error) -> StopReason {
+    let successor = if error.is_superseded() { work.successor().await } else { None };
+    successor.map_or(StopReason::Failed(error), StopReason::Replaced)
 }
 
-impl Duties {
-    /// Hands a message to each handler in turn, within one context of the store.
-    async fn dispatch(
-        &self,
-        store: &Store,
-        id: &SubscriberId,
-        recorded: &Recorded,
-    ) -> Result<Dispatched, Fault> {
-        let converted = self.converters.convert(recorded).map_err(Fault::Hopeless)?;
-        let recorded = converted.as_ref().unwrap_or(recorded);
-        let mut context = store.messages().context().await.map_err(Fault::of_store)?;
-        let mut dispatched = Dispatched { wanted: false, rejected: Vec::new() };
-        for handler in &self.handlers {
-            match handler.dispatch(recorded, id.as_str(), &mut context).await? {
-                Answer::Unwanted => continue,
-                Answer::Handled => {}
-                Answer::Rejected(error) => dispatched.rejected.push(error),
-            }
-            dispatched.wanted = true;
-        }
-        if self.strict && !dispatched.wanted {
-            let doing = format!("subscriber `{id}` is strict and meets {}", recorded.place());
-            return Err(Fault::Hopeless(Error::failed(doing, "its type is in no handler's set")));
-        }
-        context.commit().await.map_err(Fault::of_store)?;
-        Ok(dispatched)
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 
 impl fmt::Debug for Poller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Poller")
-            .field("id", &self.id)
+            .field("id", &self.work.id)
             .field("reads", &self.reads())
-            .field("action", &self.action)
             .finish_non_exhaustive()
     }
 }

@@ -7,9 +7,20 @@
 mod builder;
 mod dispatch;
 mod driver;
+mod leases;
+mod parked;
+mod parking;
+mod place;
+mod plan;
+mod records;
 mod report;
+mod told;
+mod version;
+mod work;
 
 pub use builder::{Start, Subscriber};
 pub use driver::Poller;
-pub use evenfold_core::subscriber::ErrorPolicy;
+pub use evenfold_core::subscriber::{ErrorPolicy, Then};
+pub use parked::{Parked, Parking};
+pub use place::SubscriberPlace;
 pub use report::{Failure, Polled, StopReason, Stopped};

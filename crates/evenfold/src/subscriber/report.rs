@@ -17,6 +17,10 @@ pub struct Polled {
     pub passed_over: u64,
     /// Messages that failed and were skipped by the error policy.
     pub skipped: u64,
+    /// Messages that were set aside, those that wait behind another one among them.
+    pub parked: u64,
+    /// Messages that had been set aside and are done with now; they count as handled too.
+    pub replayed: u64,
     /// Whether it read to the end of what there was.
     pub caught_up: bool,
 }
@@ -24,7 +28,7 @@ pub struct Polled {
 impl Polled {
     /// How many messages it is done with.
     pub fn done(&self) -> u64 {
-        self.handled + self.passed_over + self.skipped
+        self.handled + self.passed_over + self.skipped + self.parked
     }
 }
 
@@ -34,6 +38,8 @@ impl std::ops::AddAssign for Polled {
         self.rejected += more.rejected;
         self.passed_over += more.passed_over;
         self.skipped += more.skipped;
+        self.parked += more.parked;
+        self.replayed += more.replayed;
         self.caught_up = more.caught_up;
     }
 }
@@ -71,6 +77,8 @@ pub enum StopReason {
     CaughtUp,
     /// Something failed, and its error policy or the kind of fault said so.
     Failed(Error),
+    /// This version of it has taken over.
+    Replaced(u32),
     /// It was told to stop at once, in the middle of what it did; that will be done again.
     Abandoned,
 }
@@ -84,7 +92,10 @@ impl Stopped {
     pub fn error(&self) -> Option<&Error> {
         match &self.reason {
             StopReason::Failed(error) => Some(error),
-            StopReason::Requested | StopReason::CaughtUp | StopReason::Abandoned => None,
+            StopReason::Requested
+            | StopReason::CaughtUp
+            | StopReason::Replaced(_)
+            | StopReason::Abandoned => None,
         }
     }
 }
@@ -96,6 +107,7 @@ impl fmt::Display for Stopped {
             StopReason::Requested => f.write_str("stopped as it was asked to"),
             StopReason::CaughtUp => f.write_str("has read everything there was"),
             StopReason::Failed(error) => write!(f, "stopped: {error:#}"),
+            StopReason::Replaced(by) => write!(f, "was replaced by version {by}"),
             StopReason::Abandoned => f.write_str("was abandoned in the middle of a message"),
         }
     }

@@ -5,10 +5,14 @@ pub(crate) mod load;
 pub(crate) mod locks;
 pub(crate) mod pooler;
 pub(crate) mod python;
+pub(crate) mod wire;
 
 use std::ops::Range;
 
+use evenfold_core::Error;
 use evenfold_core::message::NewMessage;
+use evenfold_postgres::testing::TestDatabase;
+use evenfold_postgres::{Install, Postgres};
 use futures::future::BoxFuture;
 use futures::poll;
 use serde_json::value::RawValue;
@@ -20,6 +24,13 @@ pub(crate) type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> =
 
 /// The database that `cargo xtask test` makes by Message DB's scripts.
 pub(crate) const MESSAGE_DB: &str = "message_db";
+
+/// A copy of a database of the server, and what was then installed in it by its owner.
+pub(crate) async fn with(template: &str, what: Install) -> Result<TestDatabase, Error> {
+    let database = TestDatabase::from_template(template).await?;
+    Postgres::options().install(what).connect(&database.url()).await?.close().await;
+    Ok(database)
+}
 
 /// Messages with these numbers as their ids.
 pub(crate) fn messages(ids: Range<u128>) -> Result<Vec<NewMessage>> {

@@ -9,6 +9,7 @@ use evenfold_core::{Error, ExpectedVersion};
 use futures::FutureExt;
 
 use super::concurrency::{read_while_written, succeed_once};
+use super::leases::{LONG, group, member};
 use super::progress::of_category;
 use super::subject::{Subject, at, category_of, refused, stream_of, write};
 use crate::controls::message::{deposited, withdrawn};
@@ -23,6 +24,24 @@ pub(super) async fn a_store_names_itself_and_each_ability_once(
     for ability in Ability::ALL {
         let declared = store.abilities().iter().filter(|declared| **declared == ability).count();
         assert!(declared <= 1, "{ability} is declared {declared} times");
+    }
+    Ok(())
+}
+
+/// *Declared abilities*: what is not declared is refused, by the name of the ability.
+pub(super) async fn a_store_has_leases_or_says_that_it_lacks_them(
+    subject: &Subject<'_>,
+) -> Result<(), Error> {
+    let store = subject.open().await?;
+    let (group, one) = (group(2)?, member(1));
+    let lacking = (!store.abilities().contains(&Ability::Leases)).then_some(Ability::Leases);
+    for answer in [
+        store.renew_leases(&group, &one, LONG).await.map(drop),
+        store.release_leases(&group, one.id, &[0]).await,
+        store.leave_group(&group, one.id).await,
+        store.group_members(&group).await.map(drop),
+    ] {
+        assert_eq!(answer.as_ref().err().and_then(Error::lacks), lacking, "{answer:?}");
     }
     Ok(())
 }

@@ -144,6 +144,21 @@ macro_rules! __laws {
             a_category_holds_the_stream_named_by_it_alone;
             the_pages_of_a_category_hold_it_whole;
         }
+        merged {
+            a_page_of_several_categories_rises_and_holds_no_other;
+            a_page_of_all_categories_leaves_bookkeeping_out;
+            a_merged_page_begins_at_the_position_asked_for;
+            a_merged_page_ends_at_its_limit;
+            a_merged_page_past_the_end_decides_nothing;
+            the_pages_of_several_categories_hold_them_whole;
+            a_merged_cursor_goes_on_where_no_message_matches;
+            a_reader_of_several_categories_misses_nothing_while_others_write;
+        }
+        backlog {
+            the_head_of_a_category_is_where_its_last_message_stands;
+            a_backlog_counts_what_is_behind_a_place;
+            a_backlog_counts_what_the_query_holds;
+        }
         category_filter {
             a_correlation_holds_the_messages_that_name_its_category;
             a_correlation_is_matched_whole;
@@ -205,7 +220,38 @@ macro_rules! __laws {
             a_dropped_write_wrote_all_or_nothing;
             a_dropped_read_leaves_the_store_usable;
         }
+        transaction {
+            what_is_written_in_a_transaction_is_there_when_it_commits needs Transactions;
+            a_transaction_that_does_not_commit_wrote_nothing needs Transactions;
+            a_refused_write_leaves_the_transaction_usable needs Transactions;
+            a_transaction_sees_what_it_wrote needs Transactions;
+            of_transactions_who_expect_one_version_one_commits needs Transactions;
+            what_a_transaction_wrote_is_a_repetition_in_another needs Transactions;
+            a_transaction_dropped_at_any_point_ends needs Transactions;
+        }
+        leases {
+            a_member_alone_holds_every_bucket needs Leases;
+            members_come_to_hold_their_shares needs Leases;
+            surplus_is_told_and_held_until_it_is_given_up needs Leases;
+            the_lowest_free_buckets_are_taken_up_to_the_share needs Leases;
+            an_epoch_rises_with_each_holder_and_with_no_renewal needs Leases;
+            what_a_silent_member_held_is_taken_and_it_is_told_so needs Leases;
+            a_member_counts_until_its_time_is_over needs Leases;
+            a_lease_that_nobody_took_is_still_its_holders needs Leases;
+            a_bucket_that_was_given_up_is_free_at_once needs Leases;
+            what_another_member_holds_cannot_be_given_up needs Leases;
+            who_leaves_frees_every_bucket_at_once needs Leases;
+            another_number_of_buckets_is_refused_by_both_numbers needs Leases;
+            groups_of_other_names_have_other_leases needs Leases;
+            members_are_listed_with_their_buckets_and_their_time needs Leases;
+        }
+        leases_at_once {
+            of_members_who_ask_at_once_one_holds_a_bucket needs Leases;
+            what_ran_out_is_taken_by_one_member_alone needs Leases;
+            a_dropped_renewal_leaves_the_group_in_order needs Leases;
+        }
         abilities {
+            a_store_has_leases_or_says_that_it_lacks_them;
             a_store_names_itself_and_each_ability_once;
             a_context_leaves_the_store_usable_however_it_ends;
             a_store_opened_again_has_everything needs Durable;

@@ -8,6 +8,7 @@ mod report;
 mod subject;
 
 mod abilities;
+mod backlog;
 mod browse;
 mod category_filter;
 mod concurrency;
@@ -15,9 +16,13 @@ mod consumer_group;
 mod content;
 mod expected_version;
 mod idempotent_id;
+mod leases;
+mod leases_at_once;
+mod merged;
 mod progress;
 mod read_category;
 mod read_stream;
+mod transaction;
 mod unreadable_progress;
 mod write;
 

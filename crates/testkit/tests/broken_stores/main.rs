@@ -1,10 +1,13 @@
 //! The suite can fail: each of these stores breaks one promise, and a law that says so is named.
 //!
-//! The faults are in `store.rs` and `reads.rs`. Every law must be named here, or else be one that no store can
-//! break.
+//! The faults are in `store.rs`, `reads.rs`, `merged.rs`, `leases.rs` and `transactions.rs`. Every law
+//! must be named here, or else be one that no store can break.
 
+mod leases;
+mod merged;
 mod reads;
 mod store;
+mod transactions;
 
 use evenfold_core::Memory;
 use evenfold_testkit::conformance::run;
@@ -273,6 +276,30 @@ each_breaks! {
         progress_is_recorded_as_eventide_records_it;
     knows_whole_batches_alone: KnowsWholeBatchesAlone breaks
         two_writes_written_again_as_one_batch_are_a_repetition;
+    merges_from_behind: MergesFromBehind breaks
+        a_page_of_several_categories_rises_and_holds_no_other,
+        a_merged_page_begins_at_the_position_asked_for,
+        a_reader_of_several_categories_misses_nothing_while_others_write;
+    merges_one_too_many: MergesOneTooMany breaks
+        a_merged_page_ends_at_its_limit;
+    merges_by_category: MergesByCategory breaks
+        a_page_of_several_categories_rises_and_holds_no_other;
+    merges_bookkeeping: MergesBookkeeping breaks
+        a_page_of_all_categories_leaves_bookkeeping_out;
+    scans_past_what_it_read: ScansPastWhatItRead breaks
+        a_merged_page_ends_at_its_limit,
+        the_pages_of_several_categories_hold_them_whole,
+        a_reader_of_several_categories_misses_nothing_while_others_write;
+    stays_where_nothing_matches: StaysWhereNothingMatches breaks
+        a_merged_cursor_goes_on_where_no_message_matches;
+    decides_what_does_not_stand_yet: DecidesWhatDoesNotStandYet breaks
+        a_merged_page_past_the_end_decides_nothing;
+    takes_the_head_of_the_store: TakesTheHeadOfTheStore breaks
+        the_head_of_a_category_is_where_its_last_message_stands;
+    counts_the_last_one_handled: CountsTheLastOneHandled breaks
+        a_backlog_counts_what_is_behind_a_place;
+    counts_without_the_filter: CountsWithoutTheFilter breaks
+        a_backlog_counts_what_the_query_holds;
     declares_an_ability_twice: DeclaresAnAbilityTwice breaks
         a_store_names_itself_and_each_ability_once;
     claims_to_be_durable: ClaimsToBeDurable breaks
@@ -282,4 +309,73 @@ each_breaks! {
         two_openings_see_each_others_writes,
         of_writers_of_two_openings_one_succeeds,
         a_reader_of_another_opening_misses_nothing;
+    claims_to_have_transactions: ClaimsToHaveTransactions breaks
+        what_is_written_in_a_transaction_is_there_when_it_commits,
+        a_transaction_that_does_not_commit_wrote_nothing;
+    writes_before_the_commit: WritesBeforeTheCommit breaks
+        what_is_written_in_a_transaction_is_there_when_it_commits,
+        a_transaction_that_does_not_commit_wrote_nothing,
+        a_transaction_dropped_at_any_point_ends;
+    commits_nothing: CommitsNothing breaks
+        what_is_written_in_a_transaction_is_there_when_it_commits,
+        of_transactions_who_expect_one_version_one_commits,
+        what_a_transaction_wrote_is_a_repetition_in_another;
+    commits_what_is_dropped: CommitsWhatIsDropped breaks
+        a_transaction_that_does_not_commit_wrote_nothing,
+        a_transaction_dropped_at_any_point_ends;
+    ends_at_a_refusal: EndsAtARefusal breaks
+        a_refused_write_leaves_the_transaction_usable;
+    does_not_see_its_own: DoesNotSeeItsOwn breaks
+        a_transaction_sees_what_it_wrote;
+    commits_without_a_check: CommitsWithoutACheck breaks
+        of_transactions_who_expect_one_version_one_commits;
+    takes_a_repetition_for_new: TakesARepetitionForNew breaks
+        what_a_transaction_wrote_is_a_repetition_in_another;
+    denies_its_leases: DeniesItsLeases breaks
+        a_store_has_leases_or_says_that_it_lacks_them;
+    keeps_a_group_for_each_member: KeepsAGroupForEachMember breaks
+        members_come_to_hold_their_shares,
+        what_a_silent_member_held_is_taken_and_it_is_told_so,
+        of_members_who_ask_at_once_one_holds_a_bucket,
+        what_ran_out_is_taken_by_one_member_alone;
+    never_forgets_a_member: NeverForgetsAMember breaks
+        what_a_silent_member_held_is_taken_and_it_is_told_so,
+        a_member_counts_until_its_time_is_over,
+        a_lease_that_nobody_took_is_still_its_holders,
+        members_are_listed_with_their_buckets_and_their_time,
+        what_ran_out_is_taken_by_one_member_alone;
+    forgets_each_member: ForgetsEachMember breaks
+        members_come_to_hold_their_shares,
+        surplus_is_told_and_held_until_it_is_given_up;
+    tells_no_surplus: TellsNoSurplus breaks
+        members_come_to_hold_their_shares,
+        surplus_is_told_and_held_until_it_is_given_up;
+    takes_surplus_away: TakesSurplusAway breaks
+        surplus_is_told_and_held_until_it_is_given_up;
+    takes_the_highest: TakesTheHighest breaks
+        the_lowest_free_buckets_are_taken_up_to_the_share;
+    counts_epochs_from_zero: CountsEpochsFromZero breaks
+        a_member_alone_holds_every_bucket,
+        an_epoch_rises_with_each_holder_and_with_no_renewal;
+    takes_a_lease_that_ran_out: TakesALeaseThatRanOut breaks
+        a_lease_that_nobody_took_is_still_its_holders;
+    releases_for_anyone: ReleasesForAnyone breaks
+        what_another_member_holds_cannot_be_given_up;
+    releases_nothing: ReleasesNothing breaks
+        members_come_to_hold_their_shares,
+        a_bucket_that_was_given_up_is_free_at_once;
+    leaves_nothing: LeavesNothing breaks
+        an_epoch_rises_with_each_holder_and_with_no_renewal,
+        who_leaves_frees_every_bucket_at_once;
+    takes_any_number_of_buckets: TakesAnyNumberOfBuckets breaks
+        another_number_of_buckets_is_refused_by_both_numbers;
+    mixes_groups: MixesGroups breaks
+        groups_of_other_names_have_other_leases;
+    lists_every_label_alike: ListsEveryLabelAlike breaks
+        members_are_listed_with_their_buckets_and_their_time;
+    renews_before_it_is_polled: RenewsBeforeItIsPolled breaks
+        a_dropped_renewal_leaves_the_group_in_order;
+    looks_and_takes_in_two_steps: LooksAndTakesInTwoSteps breaks
+        of_members_who_ask_at_once_one_holds_a_bucket,
+        what_ran_out_is_taken_by_one_member_alone;
 }

@@ -1,11 +1,11 @@
 //! What the broken stores read, list and remember of progress.
 //!
-//! What they write is in `store.rs`.
+//! What they write is in `store.rs`, what they read of several categories in `merged.rs`.
 
 use evenfold_core::message::Recorded;
 use evenfold_core::store::{
-    BatchSize, BrowseStore, CategoryQuery, CategorySummary, Place, ProgressStore, ProgressStream,
-    ReadStore, StreamSummary,
+    Backlog, BatchSize, BrowseStore, CategoryQuery, CategorySummary, Place, ProgressStore,
+    ProgressStream, ReadStore, StreamSummary,
 };
 use evenfold_core::{Category, Error, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
@@ -179,6 +179,13 @@ impl ReadStore for Broken {
     ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
         self.memory.stream_version(stream)
     }
+
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+        self.head_wrong(category).boxed()
+    }
 }
 
 impl BrowseStore for Broken {
@@ -238,6 +245,14 @@ impl BrowseStore for Broken {
             }
         }
         .boxed()
+    }
+
+    fn backlog<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        after: Option<GlobalPosition>,
+    ) -> BoxFuture<'a, Result<Backlog, Error>> {
+        self.backlog_wrong(query, after).boxed()
     }
 }
 

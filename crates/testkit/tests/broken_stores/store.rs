@@ -8,12 +8,15 @@ use std::sync::Arc;
 use evenfold_core::error::{Conflict, DuplicateId};
 use evenfold_core::message::NewMessage;
 use evenfold_core::store::{
-    Ability, BatchSize, BrowseStore, CategoryQuery, MessageStore, ReadStore, WriteStore, Written,
+    Ability, BatchSize, BrowseStore, CategoryQuery, Context, MessageStore, ReadStore, WriteStore,
+    Written,
 };
 use evenfold_core::{Error, ExpectedVersion, GlobalPosition, Memory, Position, StreamName};
 use evenfold_testkit::conformance::Backend;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+
+use crate::transactions::begin;
 
 /// What a store does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +64,44 @@ pub(super) enum Fault {
     StartsProgressAtZero,
     RecordsProgressUnderOtherIds,
     KnowsWholeBatchesAlone,
+    MergesFromBehind,
+    MergesOneTooMany,
+    MergesByCategory,
+    MergesBookkeeping,
+    ScansPastWhatItRead,
+    StaysWhereNothingMatches,
+    DecidesWhatDoesNotStandYet,
+    TakesTheHeadOfTheStore,
+    CountsTheLastOneHandled,
+    CountsWithoutTheFilter,
     DeclaresAnAbilityTwice,
     ClaimsToBeDurable,
     ClaimsToBeShared,
+    ClaimsToHaveTransactions,
+    WritesBeforeTheCommit,
+    CommitsNothing,
+    CommitsWhatIsDropped,
+    EndsAtARefusal,
+    DoesNotSeeItsOwn,
+    CommitsWithoutACheck,
+    TakesARepetitionForNew,
+    DeniesItsLeases,
+    KeepsAGroupForEachMember,
+    NeverForgetsAMember,
+    ForgetsEachMember,
+    TellsNoSurplus,
+    TakesSurplusAway,
+    TakesTheHighest,
+    CountsEpochsFromZero,
+    TakesALeaseThatRanOut,
+    ReleasesForAnyone,
+    ReleasesNothing,
+    LeavesNothing,
+    TakesAnyNumberOfBuckets,
+    MixesGroups,
+    ListsEveryLabelAlike,
+    RenewsBeforeItIsPolled,
+    LooksAndTakesInTwoSteps,
 }
 
 use Fault::*;
@@ -266,8 +304,14 @@ impl MessageStore for Broken {
             DeclaresAnAbilityTwice => &[Ability::Durable, Ability::Durable],
             ClaimsToBeDurable => &[Ability::Durable],
             ClaimsToBeShared => &[Ability::SharedByProcesses],
-            _ => &[],
+            DeniesItsLeases => &[],
+            fault if fault.is_of_transactions() => &[Ability::Leases, Ability::Transactions],
+            _ => &[Ability::Leases],
         }
+    }
+
+    fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
+        begin(self).boxed()
     }
 }
 

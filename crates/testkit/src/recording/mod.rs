@@ -1,7 +1,10 @@
 //! A store that remembers what was written to it and fails when it is told to.
 //!
 //! It wraps any store and passes everything on; what it says of a failure is what a true store
-//! would say. The transactions that it can hand out are in `transaction.rs`.
+//! would say. The transactions that it can hand out are in `transaction.rs`, its leases in
+//! `leases.rs`.
+
+mod leases;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,14 +12,17 @@ use evenfold_core::error::Conflict;
 use evenfold_core::handler::Context;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{
-    Ability, BatchSize, BrowseStore, CategoryQuery, CategorySummary, MessageStore, ProgressStore,
-    ReadStore, StreamSummary, WriteStore, Written,
+    Ability, Announcement, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery,
+    CategorySummary, Merged, MergedStore, MessageStore, ProgressStore, ReadStore, StreamSummary,
+    WriteStore, Written,
 };
 use evenfold_core::{
     Category, Error, ExpectedVersion, GlobalPosition, Memory, Position, StreamName,
 };
-use futures::FutureExt;
+use futures::channel::mpsc::{self, UnboundedSender};
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use uuid::Uuid;
 
 use crate::transaction::{TransactionLog, take_one};
@@ -62,6 +68,10 @@ struct Shared {
     writes: Vec<Write>,
     faults: Vec<Fault>,
     failing_reads: u32,
+    failing_leases: u32,
+    lost_leases: u32,
+    announced: Vec<Category>,
+    listeners: Vec<UnboundedSender<Announcement>>,
 }
 
 /// A write that was asked for.
@@ -119,7 +129,8 @@ impl Recording {
         Self { store, shared: Arc::default(), transactions: None }
     }
 
-    /// Hands out transactions that are noted in this log, in place of what the store hands out.
+    /// Hands out transactions that are noted in this log, around those that the store hands out. What
+    /// is written in them is remembered as any write, also when they are rolled back.
     #[must_use]
     pub fn with_transactions(mut self, log: &TransactionLog) -> Self {
         self.transactions = Some(log.clone());
@@ -157,10 +168,23 @@ impl Recording {
         FaultsIn { recording: self, category: category.clone() }
     }
 
-    /// Answers the next `times` reads that the store did not answer: of a stream, a category, a
-    /// last message, a version, a listing, a progress.
+    /// Answers the next `times` reads that the store did not answer: of a stream, a category or
+    /// several, a last message, a version, a head, a listing, a backlog, a progress.
     pub fn fail_reads(&self, times: u32) {
         self.shared().failing_reads = times;
+    }
+
+    /// Every category that was announced, in order.
+    pub fn announced(&self) -> Vec<Category> {
+        self.shared().announced.clone()
+    }
+
+    /// Lets those who listen now hear this, as if another process had announced it; how many they
+    /// are.
+    pub fn hear(&self, announcement: &Announcement) -> usize {
+        let listeners = &mut self.shared().listeners;
+        listeners.retain(|listener| listener.unbounded_send(announcement.clone()).is_ok());
+        listeners.len()
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -181,6 +205,43 @@ impl Recording {
         })?;
         fault.left -= 1;
         Some(fault.kind)
+    }
+
+    /// Writes to the store, or in a transaction of it, unless the write is to fail.
+    pub(crate) async fn write_to<W: WriteStore + ?Sized>(
+        &self,
+        to: &W,
+        stream: &StreamName,
+        messages: &[NewMessage],
+        expected: ExpectedVersion,
+    ) -> Result<Written, Error> {
+        let fault = self.next_fault(stream, expected);
+        let write = self.remember(Write {
+            stream: stream.clone(),
+            messages: messages.to_vec(),
+            expected,
+            outcome: Outcome::Unsettled,
+        });
+        let answer = match fault {
+            None | Some(FaultKind::LoseReply) => to.write(stream, messages, expected).await,
+            Some(FaultKind::Conflict) => Err(self.conflict(stream, expected).await),
+            Some(FaultKind::Refuse) => Err(Error::unavailable("writing", "the test said so")),
+        };
+        let (outcome, answer) = match answer {
+            Ok(_) if fault.is_some() => {
+                let lost = Error::unavailable("reading the answer", "the test said so");
+                (Outcome::ReplyLost, Err(lost))
+            }
+            Ok(written) if written.is_repetition() => (Outcome::Repeated, Ok(written)),
+            Ok(written) => (Outcome::Written, Ok(written)),
+            Err(error) => (Outcome::Refused, Err(error)),
+        };
+        self.settle(write, outcome);
+        answer
+    }
+
+    pub(crate) async fn inner_context(&self) -> Result<Context, Error> {
+        self.store.context().await
     }
 
     fn remember(&self, write: Write) -> usize {
@@ -256,34 +317,7 @@ impl WriteStore for Recording {
         messages: &'a [NewMessage],
         expected: ExpectedVersion,
     ) -> BoxFuture<'a, Result<Written, Error>> {
-        async move {
-            let fault = self.next_fault(stream, expected);
-            let write = self.remember(Write {
-                stream: stream.clone(),
-                messages: messages.to_vec(),
-                expected,
-                outcome: Outcome::Unsettled,
-            });
-            let answer = match fault {
-                None | Some(FaultKind::LoseReply) => {
-                    self.store.write(stream, messages, expected).await
-                }
-                Some(FaultKind::Conflict) => Err(self.conflict(stream, expected).await),
-                Some(FaultKind::Refuse) => Err(Error::unavailable("writing", "the test said so")),
-            };
-            let (outcome, answer) = match answer {
-                Ok(_) if fault.is_some() => {
-                    let lost = Error::unavailable("reading the answer", "the test said so");
-                    (Outcome::ReplyLost, Err(lost))
-                }
-                Ok(written) if written.is_repetition() => (Outcome::Repeated, Ok(written)),
-                Ok(written) => (Outcome::Written, Ok(written)),
-                Err(error) => (Outcome::Refused, Err(error)),
-            };
-            self.settle(write, outcome);
-            answer
-        }
-        .boxed()
+        self.write_to(&*self.store, stream, messages, expected).boxed()
     }
 }
 
@@ -320,6 +354,28 @@ impl ReadStore for Recording {
     ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
         self.read(self.store.stream_version(stream)).boxed()
     }
+
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+        self.read(self.store.category_head(category)).boxed()
+    }
+}
+
+impl MergedStore for Recording {
+    fn read_merged<'a>(
+        &'a self,
+        of: &'a Categories,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Merged, Error>> {
+        self.read(self.store.read_merged(of, from, limit)).boxed()
+    }
+
+    fn check_merged(&self) -> BoxFuture<'_, Result<(), Error>> {
+        self.read(self.store.check_merged()).boxed()
+    }
 }
 
 impl BrowseStore for Recording {
@@ -343,6 +399,14 @@ impl BrowseStore for Recording {
     fn message(&self, id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, Error>> {
         self.read(self.store.message(id)).boxed()
     }
+
+    fn backlog<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        after: Option<GlobalPosition>,
+    ) -> BoxFuture<'a, Result<Backlog, Error>> {
+        self.read(self.store.backlog(query, after)).boxed()
+    }
 }
 
 /// By reading and writing through this store, so that its faults and its memory apply.
@@ -359,8 +423,20 @@ impl MessageStore for Recording {
 
     fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
         match &self.transactions {
-            Some(log) => async move { log.try_begin() }.boxed(),
+            Some(log) => log.begin_of(self).boxed(),
             None => self.store.context(),
         }
+    }
+
+    fn announce(&self, category: &Category) {
+        self.shared().announced.push(category.clone());
+        self.store.announce(category);
+    }
+
+    /// What [`Recording::hear`] is told.
+    fn announcements(&self) -> BoxStream<'static, Announcement> {
+        let (sender, receiver) = mpsc::unbounded();
+        self.shared().listeners.push(sender);
+        receiver.boxed()
     }
 }

@@ -1,0 +1,358 @@
+//! What an answer means to the subscriber.
+//!
+//! Owns what follows a success and each kind of fault. What is done next is in `machine.rs`. An
+//! answer of a lane that is ours no more changes nothing.
+
+use std::time::Duration;
+
+use super::lane::{Phase, Track};
+use super::lot::Lot;
+use super::machine::Reader;
+use super::{
+    Action, Cause, ErrorPolicy, Fault, Input, Lane, Machine, Outcome, Page, Sharing, Stop, Then,
+};
+use crate::StreamName;
+use crate::store::{ParkedQueue, Place, Progress};
+
+/// How many messages are parked at most, of all streams: more than this is no matter of messages.
+const PARKED_IN_ALL: usize = 10_000;
+
+impl Machine {
+    /// Takes the answer to an action, at a time counted from the same moment as in
+    /// [`next`](Self::next).
+    pub fn answer(&mut self, input: Input, now: Duration) {
+        match input {
+            Input::Progress(lane, progress) => self.progress_read(lane, progress, now),
+            Input::Notes(notes) => self.notes_read(notes, now),
+            Input::Page(page) => self.page_read(page, now),
+            Input::Handled(place, outcome) => self.handled(place, outcome, now),
+            Input::Skipped(place) => self.finish(place, Track::finish),
+            Input::Parked(place, parked) => self.parked_at(place, parked, now),
+            Input::Replayed(stream, outcome, queue) => self.replayed(stream, outcome, queue, now),
+            Input::Noted(stream, noted) => self.noted(stream, noted, now),
+            Input::Recorded(lane, recorded) => self.recorded(lane, recorded, now),
+            Input::Held(held) => self.held(held, now),
+            Input::Released(lane, released) => self.released(lane, released, now),
+            Input::Left => self.left(),
+        }
+    }
+
+    fn again(&self, now: Duration) -> Duration {
+        now.saturating_add(self.options.error_delay)
+    }
+
+    fn fail(&mut self) {
+        self.stopping = Some(Stop::Failed);
+    }
+
+    fn progress_read(
+        &mut self,
+        lane: Lane,
+        progress: Result<Option<Progress>, Fault>,
+        now: Duration,
+    ) {
+        let (again, is_shared) = (self.again(now), self.tenure.is_some());
+        let Some(track) = self.lanes.get_mut(&lane) else { return };
+        match progress {
+            Ok(progress) => {
+                track.resume(progress.as_ref(), is_shared, now);
+                // What was parked by who had the lane before is to be known.
+                self.lot.look_again();
+            }
+            Err(Fault::Unavailable) => track.phase = Phase::Unread(again),
+            Err(Fault::Failed | Fault::Superseded) => {
+                track.phase = Phase::Unread(again);
+                self.fail();
+            }
+        }
+    }
+
+    fn notes_read(
+        &mut self,
+        notes: Result<Vec<(StreamName, Lane, ParkedQueue)>, Fault>,
+        now: Duration,
+    ) {
+        match notes {
+            Ok(notes) => {
+                self.lot.followed(Lot::follow_after(now), true);
+                for (stream, lane, queue) in notes {
+                    self.lot.take(stream, lane, queue);
+                }
+                self.make_room();
+            }
+            Err(Fault::Unavailable) => self.lot.followed(self.again(now), false),
+            Err(Fault::Failed | Fault::Superseded) => {
+                self.lot.followed(self.again(now), false);
+                self.fail();
+            }
+        }
+    }
+
+    /// There may be room among the parked messages of a stream again.
+    fn make_room(&mut self) {
+        let full = std::mem::take(&mut self.full);
+        self.queues.release(full);
+    }
+
+    fn page_read(&mut self, page: Result<Page, Fault>, now: Duration) {
+        let Reader::Fetching(lanes) = std::mem::replace(&mut self.reader, Reader::Ready) else {
+            return;
+        };
+        let page = match page {
+            Ok(page) => page,
+            Err(fault) => {
+                self.reader = Reader::Away(self.again(now));
+                if fault != Fault::Unavailable {
+                    self.fail();
+                }
+                return;
+            }
+        };
+        let is_last = !page.is_full;
+        let mut is_empty = true;
+        for item in page.items {
+            let Some(track) = self.lanes.get_mut(&item.lane) else { continue };
+            if lanes.contains(&item.lane) && track.read(item.place) {
+                is_empty = false;
+                let key = self.key_of(&item);
+                self.queues.push(key, item);
+            }
+        }
+        for lane in &lanes {
+            if let (Some(track), Some(to)) = (self.lanes.get_mut(lane), page.scanned) {
+                track.scanned(to);
+            }
+        }
+        let is_whole = self
+            .lanes
+            .iter()
+            .all(|(lane, track)| lanes.contains(lane) || !track.is_live() || track.is_draining);
+        if is_empty && is_last && is_whole && !self.is_woken {
+            self.reader = Reader::Idle(now.saturating_add(self.options.poll_interval));
+        }
+    }
+
+    fn handled(&mut self, place: Place, outcome: Outcome, now: Duration) {
+        let Some(lane) = self.queues.running_at(place).map(|item| item.lane) else { return };
+        match outcome {
+            Outcome::Done => self.finish(place, Track::finish),
+            Outcome::Committed => self.finish(place, Track::committed),
+            Outcome::Failed(policy) => self.failed(place, lane, policy, now),
+            // The message is not to blame, so this is not one of its attempts.
+            Outcome::Fault(Fault::Unavailable) => {
+                let again = self.again(now);
+                self.rest(place, lane, again, false);
+            }
+            Outcome::Fault(Fault::Superseded) => self.superseded(lane),
+            Outcome::Fault(Fault::Failed) => {
+                self.rest(place, lane, Duration::MAX, false);
+                self.fail();
+            }
+        }
+    }
+
+    /// The message is done with, in one of two ways.
+    fn finish(&mut self, place: Place, how: fn(&mut Track, Place)) {
+        let Some(item) = self.queues.finish(place) else { return };
+        let Some(track) = self.lanes.get_mut(&item.lane) else { return };
+        track.running = track.running.saturating_sub(1);
+        how(track, place);
+        let held = track.take_held();
+        self.queues.release(held);
+    }
+
+    /// The message comes again at this time.
+    fn rest(&mut self, place: Place, lane: Lane, at: Duration, failed: bool) {
+        self.queues.again(place, at, failed);
+        if let Some(track) = self.lanes.get_mut(&lane) {
+            track.running = track.running.saturating_sub(1);
+            let held = track.take_held();
+            self.queues.release(held);
+        }
+    }
+
+    fn failed(&mut self, place: Place, lane: Lane, policy: ErrorPolicy, now: Duration) {
+        let attempts = self.queues.attempts(place);
+        if attempts < policy.retries {
+            let at = now.saturating_add(policy.delay(attempts, place));
+            return self.rest(place, lane, at, true);
+        }
+        match policy.then {
+            Then::Skip => self.urgent.push_back(Action::Skip(place)),
+            Then::Park if self.lot.parked() < PARKED_IN_ALL => {
+                let cause = Cause::Failed(attempts.saturating_add(1));
+                self.urgent.push_back(Action::Park(place, cause));
+            }
+            Then::Park | Then::Stop => {
+                self.rest(place, lane, Duration::MAX, true);
+                self.fail();
+            }
+        }
+    }
+
+    fn parked_at(&mut self, place: Place, parked: Result<ParkedQueue, Fault>, now: Duration) {
+        let Some(item) = self.queues.running_at(place) else { return };
+        let (stream, lane) = (item.stream.clone(), item.lane);
+        match parked {
+            Ok(queue) => {
+                let is_parked = !queue.is_empty();
+                self.lot.take(stream, lane, queue);
+                if is_parked {
+                    self.finish(place, Track::finish);
+                } else {
+                    self.give_back(place, lane);
+                }
+            }
+            Err(Fault::Unavailable) => self.rest(place, lane, self.again(now), false),
+            Err(Fault::Superseded | Fault::Failed) => {
+                self.rest(place, lane, Duration::MAX, false);
+                self.fail();
+            }
+        }
+    }
+
+    fn give_back(&mut self, place: Place, lane: Lane) {
+        self.queues.give_back(place);
+        if let Some(track) = self.lanes.get_mut(&lane) {
+            track.running = track.running.saturating_sub(1);
+        }
+    }
+
+    fn replayed(
+        &mut self,
+        stream: StreamName,
+        outcome: Outcome,
+        queue: ParkedQueue,
+        now: Duration,
+    ) {
+        let lane = self.lot.lane_of(&stream).unwrap_or_default();
+        let position = queue.due().map(|due| (due.position, due.attempts, due.global_position));
+        self.lot.take(stream.clone(), lane, queue);
+        let again = self.again(now);
+        match (outcome, position) {
+            (Outcome::Failed(policy), Some((position, before, place))) => {
+                let attempts = self.lot.attempts(&stream);
+                if attempts < policy.retries {
+                    let at = now.saturating_add(policy.delay(attempts, place.get()));
+                    self.lot.again(stream, at, true);
+                } else {
+                    let attempts = before.saturating_add(attempts).saturating_add(1);
+                    self.urgent.push_back(Action::NoteFailure(stream, position, attempts));
+                    return;
+                }
+            }
+            (Outcome::Fault(Fault::Unavailable), _) => self.lot.again(stream, again, false),
+            (Outcome::Fault(Fault::Superseded), _) => {
+                self.lot.tried(&stream);
+                self.superseded(lane);
+            }
+            (Outcome::Fault(Fault::Failed), _) => {
+                self.lot.tried(&stream);
+                self.fail();
+            }
+            _ => self.lot.tried(&stream),
+        }
+        self.replay_ended(lane);
+    }
+
+    fn replay_ended(&mut self, lane: Lane) {
+        if let Some(track) = self.lanes.get_mut(&lane) {
+            track.running = track.running.saturating_sub(1);
+        }
+        self.make_room();
+    }
+
+    fn noted(&mut self, stream: StreamName, noted: Result<ParkedQueue, Fault>, now: Duration) {
+        let lane = self.lot.lane_of(&stream).unwrap_or_default();
+        match noted {
+            Ok(queue) => {
+                self.lot.take(stream.clone(), lane, queue);
+                self.lot.tried(&stream);
+            }
+            Err(Fault::Unavailable) => self.lot.again(stream, self.again(now), false),
+            Err(Fault::Superseded | Fault::Failed) => {
+                self.lot.tried(&stream);
+                self.fail();
+            }
+        }
+        self.replay_ended(lane);
+    }
+
+    fn recorded(&mut self, lane: Lane, recorded: Result<(), Fault>, now: Duration) {
+        let again = self.again(now);
+        let Some(track) = self.lanes.get_mut(&lane) else { return };
+        match recorded {
+            Ok(()) => {
+                track.recorded(now);
+                let held = track.take_held();
+                self.queues.release(held);
+            }
+            Err(Fault::Superseded) => self.superseded(lane),
+            Err(fault) => {
+                track.not_recorded(again);
+                // A subscriber that stops does not wait for the store: what it did not record is
+                // handled again.
+                if fault == Fault::Failed || self.stopping.is_some() {
+                    self.is_giving_up = true;
+                    self.fail();
+                }
+            }
+        }
+    }
+
+    /// Another process has recorded progress of the lane since we did.
+    fn superseded(&mut self, lane: Lane) {
+        self.drop_lane(lane);
+        if self.tenure.is_none() {
+            self.fail();
+        }
+    }
+
+    fn held(&mut self, held: Result<(Vec<Lane>, Vec<Lane>), Fault>, now: Duration) {
+        let Some(tenure) = &mut self.tenure else { return };
+        let (held, surplus) = match held {
+            Ok(held) => held,
+            Err(Fault::Unavailable) => return tenure.not_renewed(now),
+            Err(Fault::Superseded | Fault::Failed) => {
+                tenure.not_renewed(now);
+                return self.fail();
+            }
+        };
+        tenure.renewed();
+        let lost: Vec<_> = self.lanes.keys().copied().filter(|lane| !held.contains(lane)).collect();
+        lost.into_iter().for_each(|lane| self.drop_lane(lane));
+        for lane in held {
+            let is_surplus = surplus.contains(&lane);
+            let Some(track) = self.lanes.get_mut(&lane) else {
+                if self.stopping.is_none() && !is_surplus {
+                    self.lanes.insert(lane, Track::new());
+                }
+                continue;
+            };
+            track.is_draining = is_surplus || self.releasing.contains(&lane);
+            if !track.is_draining {
+                let waiting = track.take_held();
+                self.queues.release(waiting);
+            }
+        }
+    }
+
+    fn released(&mut self, lane: Lane, released: Result<(), Fault>, now: Duration) {
+        if released.is_ok() {
+            self.drop_lane(lane);
+            if let Some(tenure) = &mut self.tenure {
+                tenure.renew_soon(now);
+            }
+        } else {
+            // It runs out by itself, or is asked for again after the next renewal.
+            self.releasing.retain(|releasing| *releasing != lane);
+        }
+    }
+}
+
+impl Sharing {
+    /// Whether members share the work.
+    pub fn is_leased(self) -> bool {
+        matches!(self, Self::Leased(_))
+    }
+}

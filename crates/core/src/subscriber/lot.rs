@@ -1,0 +1,213 @@
+//! What is parked, as the machine knows it from the notes in the store.
+//!
+//! Owns which streams are held back and whose turn it is to be tried again. It may lag behind the
+//! store: who parks or replays looks there first, and what he finds comes back here.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use super::Lane;
+use crate::store::ParkedQueue;
+use crate::{Position, StreamName};
+
+/// How long it goes without looking for what people have noted, at most.
+const FOLLOW: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lot {
+    streams: HashMap<StreamName, Spot>,
+    /// The streams whose first message may be tried again.
+    due: VecDeque<StreamName>,
+    timers: BTreeSet<(Duration, StreamName)>,
+    /// How many are being tried again.
+    busy: usize,
+    /// The notes were read once to their end.
+    is_known: bool,
+    is_following: bool,
+    follow_at: Duration,
+}
+
+#[derive(Clone, Debug)]
+struct Spot {
+    queue: ParkedQueue,
+    lane: Lane,
+    state: State,
+    /// How often the first was tried since it became due.
+    attempts: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Still,
+    Due,
+    Busy,
+    Waiting(Duration),
+}
+
+impl Lot {
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// Whether the notes are to be read now; from then on they are being read.
+    pub(super) fn follow(&mut self, now: Duration) -> bool {
+        let is_due = !self.is_following && now >= self.follow_at;
+        self.is_following |= is_due;
+        is_due
+    }
+
+    pub(super) fn is_following(&self) -> bool {
+        self.is_following
+    }
+
+    pub(super) fn followed(&mut self, again: Duration, is_known: bool) {
+        self.is_following = false;
+        self.is_known |= is_known;
+        self.follow_at = again;
+    }
+
+    pub(super) fn follow_after(now: Duration) -> Duration {
+        now.saturating_add(FOLLOW)
+    }
+
+    /// What a lane has parked is to be read again before the lane is begun with.
+    pub(super) fn look_again(&mut self) {
+        self.is_known = false;
+        self.follow_at = Duration::ZERO;
+    }
+
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let follow = (!self.is_following).then_some(self.follow_at);
+        let again = self.timers.first().map(|(at, _)| *at);
+        follow.into_iter().chain(again).min()
+    }
+
+    /// Takes in what is parked of a stream.
+    pub(super) fn take(&mut self, stream: StreamName, lane: Lane, queue: ParkedQueue) {
+        let known = self.streams.get(&stream);
+        if known.is_some_and(|known| known.queue.version() > queue.version()) {
+            return;
+        }
+        let state = known.map_or(State::Still, |known| known.state);
+        let attempts = known.map_or(0, |known| known.attempts);
+        if queue.is_empty() && state != State::Busy {
+            self.forget(&stream);
+            return;
+        }
+        self.streams.insert(stream.clone(), Spot { queue, lane, state, attempts });
+        self.settle(stream);
+    }
+
+    fn settle(&mut self, stream: StreamName) {
+        let Some(spot) = self.streams.get_mut(&stream) else { return };
+        if spot.state == State::Still && spot.queue.due().is_some() {
+            spot.state = State::Due;
+            self.due.push_back(stream);
+        }
+    }
+
+    fn forget(&mut self, stream: &StreamName) {
+        if let Some(spot) = self.streams.remove(stream) {
+            match spot.state {
+                State::Due => self.due.retain(|due| due != stream),
+                State::Waiting(at) => _ = self.timers.remove(&(at, stream.clone())),
+                State::Still | State::Busy => {}
+            }
+        }
+    }
+
+    /// Whether messages of the stream wait behind one that is parked.
+    pub(super) fn holds_back(&self, stream: &StreamName) -> bool {
+        self.streams.get(stream).is_some_and(|spot| !spot.queue.is_empty())
+    }
+
+    /// How many messages of the stream are parked.
+    pub(super) fn parked_of(&self, stream: &StreamName) -> usize {
+        self.streams.get(stream).map_or(0, |spot| spot.queue.len())
+    }
+
+    /// How many messages are parked.
+    pub(super) fn parked(&self) -> usize {
+        self.streams.values().map(|spot| spot.queue.len()).sum()
+    }
+
+    /// Begins with the next message that may be tried again, of a lane that is ours.
+    pub(super) fn begin(
+        &mut self,
+        is_ours: impl Fn(Lane) -> bool,
+    ) -> Option<(StreamName, Position, Lane)> {
+        for _ in 0..self.due.len() {
+            let stream = self.due.pop_front()?;
+            let Some(spot) = self.streams.get_mut(&stream) else { continue };
+            let Some(position) = spot.queue.due().map(|due| due.position) else {
+                spot.state = State::Still;
+                continue;
+            };
+            if is_ours(spot.lane) {
+                spot.state = State::Busy;
+                self.busy += 1;
+                return Some((stream, position, spot.lane));
+            }
+            self.due.push_back(stream);
+        }
+        None
+    }
+
+    pub(super) fn lane_of(&self, stream: &StreamName) -> Option<Lane> {
+        self.streams.get(stream).map(|spot| spot.lane)
+    }
+
+    pub(super) fn attempts(&self, stream: &StreamName) -> u32 {
+        self.streams.get(stream).map_or(0, |spot| spot.attempts)
+    }
+
+    pub(super) fn busy(&self) -> usize {
+        self.busy
+    }
+
+    /// Whether something of a lane that is ours is about to be tried again.
+    pub(super) fn is_due(&self, is_ours: impl Fn(Lane) -> bool) -> bool {
+        let is_ours = |stream| self.streams.get(stream).is_some_and(|spot| is_ours(spot.lane));
+        self.busy > 0
+            || self.due.iter().any(is_ours)
+            || self.timers.iter().any(|(_, stream)| is_ours(stream))
+    }
+
+    /// The try is over; what came of it was taken in.
+    pub(super) fn tried(&mut self, stream: &StreamName) {
+        self.busy = self.busy.saturating_sub(1);
+        let Some(spot) = self.streams.get_mut(stream) else { return };
+        (spot.state, spot.attempts) = (State::Still, 0);
+        if spot.queue.is_empty() {
+            self.streams.remove(stream);
+        } else {
+            self.settle(stream.clone());
+        }
+    }
+
+    /// It is tried again at this time, and perhaps that was an attempt.
+    pub(super) fn again(&mut self, stream: StreamName, at: Duration, failed: bool) {
+        self.busy = self.busy.saturating_sub(1);
+        if let Some(spot) = self.streams.get_mut(&stream) {
+            spot.attempts = spot.attempts.saturating_add(u32::from(failed));
+            spot.state = State::Waiting(at);
+            self.timers.insert((at, stream));
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: Duration) {
+        while let Some((at, _)) = self.timers.first()
+            && *at <= now
+        {
+            let Some((_, stream)) = self.timers.pop_first() else { return };
+            if let Some(spot) = self.streams.get_mut(&stream) {
+                spot.state = State::Due;
+                self.due.push_back(stream);
+            }
+        }
+    }
+
+    pub(super) fn hurry(&mut self) {
+        self.tick(Duration::MAX);
+    }
+}

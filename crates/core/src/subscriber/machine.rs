@@ -1,0 +1,430 @@
+//! The subscriber: what it knows, and what it does next.
+//!
+//! Owns the order of its wishes. What an answer means is in `answers.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::lane::{Leave, Phase, Track, When};
+use super::lot::Lot;
+use super::queues::{Item, Key, Queues};
+use super::tenure::Tenure;
+use super::{Action, Cause, Lane, Options, Sharing, Stop};
+use crate::StreamName;
+use crate::store::{Place, Progress, Unit};
+
+/// The subscriber: what it is doing, and how far it is.
+///
+/// Laws:
+/// - *Nothing is missed.* Every message of every page is handled, skipped or parked, and it reads on
+///   from the place after the last one that it has read.
+/// - *Order.* With a concurrency of one, messages come in the order of their lane; with more, those
+///   of one stream come in their order. A message whose stream has a parked one is parked behind it.
+/// - *Progress never passes unfinished work.* It records no place beyond the first message that is
+///   not handled, passed over, skipped or parked.
+/// - *Progress is not forgotten.* It records what it is done with when enough messages or time have
+///   gone by, when it is idle, and before it stops or gives up a lane.
+/// - *Begun is known.* Where crashes are counted, no message begins before a record says so.
+/// - *Only what is held.* Where members share the work, no message of a lane begins after its lease
+///   is over.
+/// - *Bounded.* It holds no more messages than its read-ahead.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    pub(super) options: Options,
+    pub(super) unit: Unit,
+    pub(super) lanes: BTreeMap<Lane, Track>,
+    pub(super) queues: Queues,
+    pub(super) lot: Lot,
+    pub(super) tenure: Option<Tenure>,
+    pub(super) reader: Reader,
+    /// News came while it was reading.
+    pub(super) is_woken: bool,
+    /// The queues that wait for room among the parked messages of their stream.
+    pub(super) full: Vec<Key>,
+    /// What was decided already.
+    pub(super) urgent: VecDeque<Action>,
+    /// Lanes whose lease is being given up.
+    pub(super) releasing: Vec<Lane>,
+    pub(super) stopping: Option<Stop>,
+    /// What is not recorded yet cannot be.
+    pub(super) is_giving_up: bool,
+    ending: Ending,
+    /// How many pages it may read still, if that is limited.
+    pages: Option<u32>,
+}
+
+/// What it does about reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    Ready,
+    Fetching(Vec<Lane>),
+    /// It has read everything there was, and looks again at this time.
+    Idle(Duration),
+    /// The store did not answer; it asks again at this time.
+    Away(Duration),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    NotYet,
+    Leaving,
+    Left,
+    Stopped,
+}
+
+impl Machine {
+    /// A subscriber that has not begun.
+    pub fn new(options: Options, unit: Unit, sharing: Sharing) -> Self {
+        let (lanes, tenure) = match sharing {
+            Sharing::Alone => (BTreeMap::from([(0, Track::new())]), None),
+            Sharing::Leased(term) => (BTreeMap::new(), Some(Tenure::new(term))),
+        };
+        Self {
+            options,
+            unit,
+            lanes,
+            queues: Queues::default(),
+            lot: Lot::default(),
+            tenure,
+            reader: Reader::Ready,
+            is_woken: false,
+            full: Vec::new(),
+            urgent: VecDeque::new(),
+            releasing: Vec::new(),
+            stopping: None,
+            is_giving_up: false,
+            ending: Ending::NotYet,
+            pages: None,
+        }
+    }
+
+    /// Asks the subscriber to stop after the messages in hand.
+    pub fn stop(&mut self) {
+        self.stopping.get_or_insert(Stop::Requested);
+    }
+
+    /// Tells that there may be something new to read.
+    pub fn wake(&mut self) {
+        self.is_woken = true;
+        if let Reader::Idle(_) = self.reader {
+            self.reader = Reader::Ready;
+            self.is_woken = false;
+        }
+    }
+
+    /// Ends every pause now.
+    pub fn hurry(&mut self) {
+        self.queues.hurry();
+        self.lot.hurry();
+        if let Reader::Idle(_) | Reader::Away(_) = self.reader {
+            self.reader = Reader::Ready;
+        }
+        self.lanes.values_mut().for_each(Track::hurry);
+    }
+
+    /// How long it waits when there is nothing to read.
+    pub fn poll_interval(&self) -> Duration {
+        self.options.poll_interval
+    }
+
+    /// How long it waits from now on when there is nothing to read.
+    pub fn poll_every(&mut self, interval: Duration) {
+        self.options.poll_interval = interval;
+    }
+
+    /// How many pages it may read from now on; by default as many as there are.
+    pub fn allow_pages(&mut self, pages: Option<u32>) {
+        self.pages = pages;
+    }
+
+    /// What to do next, at a time counted from any fixed moment; ask until there is nothing, and then
+    /// again after an answer, or at the [deadline](Self::deadline).
+    pub fn next(&mut self, now: Duration) -> Option<Action> {
+        if self.ending == Ending::Stopped {
+            return None;
+        }
+        self.tick(now);
+        if let Some(action) = self.urgent.pop_front() {
+            return Some(action);
+        }
+        let next = self.next_lease(now).or_else(|| self.next_record(now));
+        if next.is_some() {
+            return next;
+        }
+        if self.stopping.is_some() {
+            return self.next_ending();
+        }
+        self.next_read(now)
+            .or_else(|| self.next_replay())
+            .or_else(|| self.next_message())
+            // To hold a message back may make a record due.
+            .or_else(|| self.next_record(now))
+            .or_else(|| self.next_fetch())
+    }
+
+    fn tick(&mut self, now: Duration) {
+        self.queues.tick(now);
+        self.lot.tick(now);
+        if let Reader::Idle(until) | Reader::Away(until) = self.reader
+            && until <= now
+        {
+            self.reader = Reader::Ready;
+        }
+        if self.tenure.as_ref().is_some_and(|tenure| tenure.is_over(now)) {
+            let lost: Vec<_> = self.lanes.keys().copied().collect();
+            lost.into_iter().for_each(|lane| self.drop_lane(lane));
+            self.tenure.as_mut().into_iter().for_each(Tenure::end);
+        }
+    }
+
+    fn next_lease(&mut self, now: Duration) -> Option<Action> {
+        if self.ending != Ending::NotYet {
+            return None;
+        }
+        let tenure = self.tenure.as_mut()?;
+        if tenure.renew(now) {
+            return Some(Action::Renew);
+        }
+        let releasing = &self.releasing;
+        let is_drained = |(lane, track): &(&Lane, &Track)| {
+            track.is_draining && track.is_closed(false) && !releasing.contains(lane)
+        };
+        let lane = self.lanes.iter().find(is_drained).map(|(lane, _)| *lane)?;
+        self.releasing.push(lane);
+        Some(Action::Release(lane))
+    }
+
+    fn next_record(&mut self, now: Duration) -> Option<Action> {
+        if self.is_giving_up {
+            return None;
+        }
+        let is_idle = matches!(self.reader, Reader::Idle(_));
+        for (lane, track) in &mut self.lanes {
+            let is_held = !self.full.is_empty() || self.queues.is_waiting(*lane);
+            let when = When {
+                options: &self.options,
+                now,
+                is_idle,
+                is_ending: self.stopping.is_some() || track.is_draining,
+                is_failing: self.stopping == Some(Stop::Failed),
+                is_held,
+            };
+            if let Some(record) = track.record(when) {
+                return Some(Action::Record(*lane, record));
+            }
+        }
+        None
+    }
+
+    /// What it must know before it begins with anything.
+    fn next_read(&mut self, now: Duration) -> Option<Action> {
+        let is_due = |phase| matches!(phase, Phase::Unread(at) if at <= now);
+        if let Some((lane, track)) = self.lanes.iter_mut().find(|(_, it)| is_due(it.phase)) {
+            track.phase = Phase::Reading;
+            return Some(Action::ReadProgress(*lane));
+        }
+        let is_wanted = self.lanes.values().any(Track::is_live);
+        (is_wanted && self.lot.follow(now)).then_some(Action::ReadNotes)
+    }
+
+    fn next_replay(&mut self) -> Option<Action> {
+        if !self.lot.is_known() || !self.has_room() {
+            return None;
+        }
+        let (stream, position, lane) = self.lot.begin(|lane| is_ours(&self.lanes, lane))?;
+        if let Some(track) = self.lanes.get_mut(&lane) {
+            track.running += 1;
+        }
+        Some(Action::Replay(stream, position))
+    }
+
+    fn has_room(&self) -> bool {
+        let running = self.queues.running() + self.lot.busy();
+        running < usize::try_from(self.options.concurrency).unwrap_or(usize::MAX)
+    }
+
+    fn next_message(&mut self) -> Option<Action> {
+        if !self.lot.is_known() {
+            return None;
+        }
+        while self.has_room() {
+            let (_, item) = self.queues.next()?;
+            let (place, lane) = (item.place, item.lane);
+            let is_behind = self.lot.holds_back(&item.stream);
+            let parked = self.lot.parked_of(&item.stream);
+            if is_behind && parked >= usize::try_from(self.options.parked_limit).unwrap_or_default()
+            {
+                self.full.extend(self.queues.hold());
+                continue;
+            }
+            let track = self.lanes.get_mut(&lane)?;
+            let leave =
+                if is_open(track) { track.leave(place, &self.options) } else { Leave::Held };
+            let cause = match leave {
+                Leave::Held => {
+                    self.queues.hold().into_iter().for_each(|key| track.hold(key));
+                    continue;
+                }
+                Leave::Granted => is_behind.then_some(Cause::Behind),
+                Leave::Crashes(crashes) => Some(Cause::Crashed(crashes)),
+            };
+            track.running += 1;
+            self.queues.begin();
+            return Some(match cause {
+                Some(cause) => Action::Park(place, cause),
+                None => Action::Handle(place, self.committed_with(place, lane)),
+            });
+        }
+        None
+    }
+
+    /// The progress that is committed with the effects of a message.
+    fn committed_with(&self, place: Place, lane: Lane) -> Option<Progress> {
+        let track = self.lanes.get(&lane).filter(|_| self.options.transactional)?;
+        Some(Progress { done: Some(place), began: track.began_after(place), ..Progress::default() })
+    }
+
+    fn next_fetch(&mut self) -> Option<Action> {
+        let held: usize = self.lanes.values().map(Track::ahead).sum();
+        let batch = self.options.batch_size.as_len();
+        let is_full = held > 0 && held + batch > self.options.read_ahead();
+        let is_enough = is_full || self.pages == Some(0);
+        if self.reader != Reader::Ready || is_enough || !self.lot.is_known() {
+            return None;
+        }
+        let start = self.options.start.unwrap_or(self.unit.start());
+        let open = || self.lanes.iter().filter(|(_, track)| is_open(track));
+        let from = open().map(|(_, track)| track.from(start)).min()?;
+        // Lanes that are nearly as far are read with it; what they have already is passed over.
+        let near = from.saturating_add(batch.try_into().unwrap_or(Place::MAX));
+        let lanes: Vec<_> =
+            open().filter(|it| it.1.from(start) <= near).map(|(lane, _)| *lane).collect();
+        self.is_woken = false;
+        self.pages = self.pages.map(|pages| pages.saturating_sub(1));
+        self.reader = Reader::Fetching(lanes.clone());
+        Some(Action::Fetch(from, lanes))
+    }
+
+    fn next_ending(&mut self) -> Option<Action> {
+        let why = self.stopping?;
+        let is_busy = self.running() > 0;
+        let is_open = |track: &Track| {
+            let is_closed = self.is_giving_up || track.is_closed(why == Stop::Failed);
+            track.is_recording() || track.phase == Phase::Reading || !is_closed
+        };
+        let is_waiting = self.lanes.values().any(is_open)
+            || self.lot.is_following()
+            || matches!(self.reader, Reader::Fetching(_))
+            || self.tenure.as_ref().is_some_and(Tenure::is_renewing)
+            || !self.releasing.is_empty();
+        if is_busy || is_waiting || self.ending == Ending::Leaving {
+            return None;
+        }
+        if self.tenure.is_some() && self.ending == Ending::NotYet {
+            self.ending = Ending::Leaving;
+            return Some(Action::Leave);
+        }
+        self.ending = Ending::Stopped;
+        Some(Action::Stop(why))
+    }
+
+    pub(super) fn left(&mut self) {
+        self.ending = Ending::Left;
+    }
+
+    /// When it wants to be asked again, if nothing happens before.
+    pub fn deadline(&self) -> Option<Duration> {
+        let reading = match self.reader {
+            Reader::Idle(at) | Reader::Away(at) => Some(at),
+            Reader::Ready | Reader::Fetching(_) => None,
+        };
+        let is_held = |lane| !self.full.is_empty() || self.queues.is_waiting(lane);
+        let lanes = self.lanes.iter();
+        let lanes = lanes.filter_map(|(lane, it)| it.deadline(&self.options, is_held(*lane)));
+        let parking = self.lot.deadline().filter(|_| self.lanes.values().any(Track::is_live));
+        let working = [reading, self.queues.deadline(), parking];
+        let working = working.into_iter().flatten().filter(|_| self.stopping.is_none());
+        let tenure = self.tenure.as_ref().and_then(Tenure::deadline);
+        lanes.chain(working).chain(tenure).min()
+    }
+
+    /// Whether it has read and is done with everything there was, and has recorded that.
+    pub fn is_caught_up(&self) -> bool {
+        let is_quiet = |track: &Track| track.is_live() && track.ahead() == 0 && track.is_settled();
+        matches!(self.reader, Reader::Idle(_))
+            && self.lot.is_known()
+            && !self.lot.is_due(|lane| is_ours(&self.lanes, lane))
+            && self.lanes.values().all(is_quiet)
+    }
+
+    /// How many messages it holds, those that wait behind one that is not finished among them.
+    pub fn ahead(&self) -> usize {
+        self.lanes.values().map(Track::ahead).sum()
+    }
+
+    /// How many messages are being handled.
+    pub fn running(&self) -> usize {
+        self.queues.running() + self.lot.busy()
+    }
+
+    /// How many messages are parked, as far as it knows.
+    pub fn parked(&self) -> usize {
+        self.lot.parked()
+    }
+
+    /// Whether it has read the message at this place of a lane, and is not done with it.
+    pub fn holds(&self, lane: Lane, place: Place) -> bool {
+        self.lanes.get(&lane).is_some_and(|track| track.holds(place))
+    }
+
+    /// The last place that a lane is done with.
+    pub fn done(&self, lane: Lane) -> Option<Place> {
+        self.lanes.get(&lane)?.done()
+    }
+
+    /// The lanes that it works on.
+    pub fn lanes(&self) -> impl Iterator<Item = Lane> {
+        self.lanes.keys().copied()
+    }
+
+    /// How often the message at this place has failed.
+    pub fn attempts(&self, place: Place) -> u32 {
+        self.queues.attempts(place)
+    }
+
+    /// How often the message that is replayed of this stream has failed since it was asked for.
+    pub fn replay_attempts(&self, stream: &StreamName) -> u32 {
+        self.lot.attempts(stream)
+    }
+
+    /// Whether it stops, or is about to, because something failed.
+    pub fn is_failing(&self) -> bool {
+        self.stopping == Some(Stop::Failed)
+    }
+
+    pub(super) fn key_of(&self, item: &Item) -> Key {
+        if self.options.concurrency > 1 {
+            Key::Stream(item.stream.clone())
+        } else {
+            Key::Lane(item.lane)
+        }
+    }
+
+    pub(super) fn drop_lane(&mut self, lane: Lane) {
+        self.lanes.remove(&lane);
+        self.queues.drop_lane(lane);
+        self.releasing.retain(|releasing| *releasing != lane);
+        if let Reader::Fetching(lanes) = &mut self.reader {
+            lanes.retain(|fetched| *fetched != lane);
+        }
+    }
+}
+
+/// Whether messages of a lane may begin.
+fn is_open(track: &Track) -> bool {
+    track.is_live() && !track.is_draining
+}
+
+fn is_ours(lanes: &BTreeMap<Lane, Track>, lane: Lane) -> bool {
+    lanes.get(&lane).is_some_and(is_open)
+}

@@ -1,0 +1,238 @@
+//! What an operator does with parked messages: list, look, replay, discard.
+//!
+//! Owns the requests that are noted in the parking streams. The subscriber itself replays, for it has
+//! the handlers and keeps the order; it looks for notes every second.
+
+use std::collections::BTreeMap;
+
+use evenfold_core::error::Invalid;
+use evenfold_core::message::Recorded;
+use evenfold_core::store::{
+    BatchSize, CategoryQuery, Note, ParkedMessage, ParkedQueue, ParkingStream, SubscriberId,
+    category_messages,
+};
+use futures::TryStreamExt;
+
+use super::parking::{queue_of, write_note};
+use crate::{Category, Error, GlobalPosition, Position, Store, StreamName};
+
+/// The messages that one subscriber of a category has parked, for people and tools.
+///
+/// # Examples
+///
+/// ```
+/// use evenfold::prelude::*;
+/// use evenfold::{ErrorPolicy, Position};
+/// # use std::sync::atomic::{AtomicBool, Ordering};
+/// # use std::sync::Arc;
+///
+/// # #[derive(Message)] struct Deposited { amount: u64 }
+/// # #[derive(Messages)] #[messages(category = "account")]
+/// # enum AccountEvent { Deposited(Deposited) }
+/// # #[derive(Clone, Default)]
+/// # struct Printer { is_mended: Arc<AtomicBool> }
+/// # #[handler(AccountEvent)]
+/// # impl Printer {
+/// #     async fn deposited(&self, event: Received<Deposited>) -> Result<(), HandlerError> {
+/// #         let fails = event.amount == 0 && !self.is_mended.load(Ordering::Relaxed);
+/// #         if fails { Err("the paper is jammed".into()) } else { Ok(()) }
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let store = evenfold::connect("memory:").await?;
+/// # let printer = Printer::default();
+/// # for (id, amount) in [("123", 0), ("123", 5), ("124", 7)] {
+/// #     store.send::<AccountEvent>(id, Deposited { amount }).await?;
+/// # }
+/// let policy = ErrorPolicy::park().retries(0);
+/// let print = store.subscriber("printer", printer.clone()).errors(policy);
+/// let polled = print.run_until_caught_up().await?;
+/// assert_eq!((polled.handled, polled.parked), (1, 2)); // account 124 went on
+///
+/// let parking = store.parking("printer", "account")?;
+/// let parked = parking.list().await?;
+/// assert_eq!(parked.len(), 2);
+/// let first = &parked[0];
+/// assert!(first.message.reason.as_ref().unwrap().ends_with("the paper is jammed"));
+/// assert_eq!(parked[1].message.reason, None); // it waits behind the first
+///
+/// # printer.is_mended.store(true, Ordering::Relaxed);
+/// parking.replay(&first.stream, first.message.position).await?;
+/// let print = store.subscriber("printer", printer).errors(policy);
+/// assert_eq!(print.run_until_caught_up().await?.replayed, 2);
+/// assert!(parking.list().await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Parking {
+    store: Store,
+    subscriber: SubscriberId,
+    category: Category,
+}
+
+/// A parked message, and the stream it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// The stream.
+    pub stream: StreamName,
+    /// The message, and why it is parked.
+    pub message: ParkedMessage,
+}
+
+impl Store {
+    /// The messages that a subscriber of a category has parked.
+    ///
+    /// # Errors
+    ///
+    /// When the id or the category is invalid.
+    pub fn parking(
+        &self,
+        subscriber: &str,
+        category: impl TryInto<Category, Error: Into<Error>>,
+    ) -> Result<Parking, Error> {
+        let subscriber = SubscriberId::new(subscriber)?;
+        let category = category.try_into().map_err(Into::into)?;
+        Ok(Parking { store: self.clone(), subscriber, category })
+    }
+}
+
+impl Parking {
+    /// Every parked message, stream by stream, those of a stream in its order.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails, or a note does not read.
+    pub async fn list(&self) -> Result<Vec<Parked>, Error> {
+        let query = CategoryQuery::new(ParkingStream::category(&self.category));
+        let store = self.store.messages();
+        let notes = category_messages(store, query, GlobalPosition::START, BatchSize::DEFAULT);
+        let mut notes = std::pin::pin!(notes);
+        let mut queues: BTreeMap<StreamName, ParkedQueue> = BTreeMap::new();
+        while let Some(note) = notes.try_next().await? {
+            let Some(stream) = ParkingStream::source_of(&self.subscriber, &note.stream_name) else {
+                continue;
+            };
+            let queue = queues.entry(stream.clone()).or_default();
+            queue.apply(&note)?;
+            if queue.is_empty() {
+                queues.remove(&stream);
+            }
+        }
+        let parked = |(stream, queue): (StreamName, ParkedQueue)| {
+            let of = |message: &ParkedMessage| Parked {
+                stream: stream.clone(),
+                message: message.clone(),
+            };
+            queue.messages().map(of).collect::<Vec<_>>()
+        };
+        Ok(queues.into_iter().flat_map(parked).collect())
+    }
+
+    /// The messages of one stream that are parked, in its order.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails, or a note does not read.
+    pub async fn of(&self, stream: &StreamName) -> Result<Vec<ParkedMessage>, Error> {
+        let queue = queue_of(&self.store, &ParkingStream::of(&self.subscriber, stream)).await?;
+        Ok(queue.messages().cloned().collect())
+    }
+
+    /// The parked message itself; none when it is there no more.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn message(&self, parked: &Parked) -> Result<Option<Recorded>, Error> {
+        self.store.messages().message(parked.message.message_id).await
+    }
+
+    /// Asks the subscriber to handle the first parked message of a stream again. When it is done with
+    /// that, it goes on with those that wait behind it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no parked message at this position, or it waits behind another one; when the
+    /// store fails.
+    pub async fn replay(&self, stream: &StreamName, position: Position) -> Result<(), Error> {
+        self.check(stream, position, true).await?;
+        self.note(stream, position, |parked| {
+            (!parked.is_asked).then_some(Note::ReplayAsked { position })
+        })
+        .await
+    }
+
+    /// Asks for every stream what [`replay`](Self::replay) asks for one, and tells of how many.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn replay_all(&self) -> Result<usize, Error> {
+        let failed: Vec<_> = self.list().await?;
+        let failed = failed.iter().filter(|parked| parked.message.reason.is_some());
+        let mut asked = 0;
+        for Parked { stream, message } in failed {
+            let position = message.position;
+            let ask = |parked: &ParkedMessage| {
+                (!parked.is_asked).then_some(Note::ReplayAsked { position })
+            };
+            self.note(stream, position, ask).await?;
+            asked += 1;
+        }
+        Ok(asked)
+    }
+
+    /// Gives a parked message up: it is never handled. Those that wait behind it are handled when it
+    /// was the first.
+    ///
+    /// # Errors
+    ///
+    /// When there is no parked message at this position; when the store fails.
+    pub async fn discard(
+        &self,
+        stream: &StreamName,
+        position: Position,
+        reason: impl Into<String> + Send,
+    ) -> Result<(), Error> {
+        self.check(stream, position, false).await?;
+        let reason = Some(reason.into()).filter(|reason| !reason.is_empty());
+        let note = Note::Discarded { position, reason };
+        self.note(stream, position, |_| Some(note.clone())).await
+    }
+
+    async fn check(
+        &self,
+        stream: &StreamName,
+        position: Position,
+        is_first: bool,
+    ) -> Result<(), Error> {
+        let parked = self.of(stream).await?;
+        let refuse = |rule: String| Err(Invalid::new("parked message", position, rule).into());
+        let Some(message) = parked.iter().find(|parked| parked.position == position) else {
+            return refuse(format!(
+                "subscriber `{}` has parked none at this position of `{stream}`",
+                self.subscriber
+            ));
+        };
+        match parked.first() {
+            Some(first) if is_first && message.reason.is_none() && first != message => {
+                refuse(format!("it waits behind the one at position {}", first.position))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn note(
+        &self,
+        stream: &StreamName,
+        position: Position,
+        note: impl Fn(&ParkedMessage) -> Option<Note> + Send + Sync,
+    ) -> Result<(), Error> {
+        let parking = ParkingStream::of(&self.subscriber, stream);
+        write_note(&self.store, &parking, None, |queue| queue.at(position).and_then(&note))
+            .await
+            .map(drop)
+    }
+}

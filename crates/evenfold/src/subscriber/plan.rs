@@ -1,0 +1,204 @@
+//! From the options of a subscriber to what runs.
+//!
+//! Owns what is refused before anything is read, and how many cursors there are. What each option
+//! means stands in `builder.rs`.
+
+use std::sync::Arc;
+
+use evenfold_core::error::Invalid;
+use evenfold_core::store::{
+    BatchSize, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member, Place, ProgressStream,
+    SubscriberId, Unit,
+};
+use evenfold_core::subscriber::{Options, Then};
+
+use super::builder::{Merging, Start, Subscriber};
+use super::dispatch::Dispatch;
+use super::driver::Poller;
+use super::work::{Share, Source, Tenancy, Work};
+use crate::{Category, Error};
+
+/// After how many crashes in the middle of a message a subscriber that parks does so.
+const CRASHES: u32 = 3;
+
+impl Subscriber {
+    /// The subscriber to be driven by hand, a page at a time.
+    ///
+    /// # Errors
+    ///
+    /// When its options contradict each other or are out of range, or it reads several categories by a
+    /// cursor each.
+    pub fn into_poller(self) -> Result<Poller, Error> {
+        let id = self.id.clone();
+        let mut pollers = self.into_pollers()?;
+        match pollers.pop() {
+            Some(poller) if pollers.is_empty() => Ok(poller),
+            _ => {
+                let rule = "it reads several categories by a cursor each, which a host runs; \
+                            or say `.merged()`";
+                Err(Invalid::new("subscriber", id, rule).into())
+            }
+        }
+    }
+
+    /// What it takes to run the subscriber: one for each cursor.
+    pub(crate) fn into_pollers(mut self) -> Result<Vec<Poller>, Error> {
+        let id = SubscriberId::new(self.id.as_str())?;
+        self.check_handlers(&id)?;
+        let sources = self.sources(&id)?;
+        let unit = sources.first().map_or(Unit::GlobalPosition, |(source, _)| source.unit());
+        let crashes = (self.errors.then() == Then::Park).then_some(CRASHES);
+        let options = Options {
+            batch_size: BatchSize::new(self.batch_size.into())?,
+            start: self.start_place(unit)?,
+            crashes: self.options.crashes.or(crashes),
+            ..self.options.clone()
+        };
+        options.check()?;
+        let handlers: Arc<[Box<dyn Dispatch>]> = std::mem::take(&mut self.handlers).into();
+        let converters = Arc::new(std::mem::take(&mut self.converters));
+        let poller = |(source, share)| {
+            let work = Work {
+                store: self.store.clone(),
+                id: id.clone(),
+                source,
+                share,
+                version: self.version,
+                batch_size: options.batch_size,
+                handlers: Arc::clone(&handlers),
+                converters: Arc::clone(&converters),
+                strict: self.strict,
+                transactional: options.transactional,
+                errors: self.errors,
+                policies: self.policies.clone(),
+                on_error: self.on_error.clone(),
+                on_rejection: self.on_rejection.clone(),
+            };
+            Poller::new(work, options.clone())
+        };
+        Ok(sources.into_iter().map(poller).collect())
+    }
+
+    /// Handlers that wait for messages of another category would wait for ever, and two of one name
+    /// would share the ids of what they write.
+    fn check_handlers(&self, id: &SubscriberId) -> Result<(), Invalid> {
+        for (index, handler) in self.handlers.iter().enumerate() {
+            if self.stream.is_none() && !self.categories.contains(&handler.category()) {
+                let rule = format!(
+                    "its set is of category `{}`, and subscriber `{id}` reads `{}`; \
+                     add it by `.also(…)` to read both",
+                    handler.category(),
+                    self.categories.join("`, `")
+                );
+                return Err(Invalid::new("handler", handler.name(), rule));
+            }
+            let before = self.handlers.iter().take(index);
+            if before.clone().any(|other| other.name() == handler.name()) {
+                let rule = format!(
+                    "subscriber `{id}` has another handler of this name; \
+                     say `#[handler(…, name = \"…\")]`"
+                );
+                return Err(Invalid::new("handler", handler.name(), rule));
+            }
+        }
+        Ok(())
+    }
+
+    /// What each cursor reads, and how that is shared.
+    fn sources(&self, id: &SubscriberId) -> Result<Vec<(Source, Share)>, Error> {
+        let group = match self.group {
+            Some((member, size)) => Some(ConsumerGroup::new(member, size)?),
+            None => None,
+        };
+        let is_filtered = group.is_some() || self.correlation.is_some() || self.leased.is_some();
+        if let Some(stream) = self.stream.clone() {
+            let stream = stream?;
+            if is_filtered || self.merged.is_some() {
+                let rule = "its subscriber takes no correlation and is in no group";
+                return Err(Invalid::new("stream name", stream, rule).into());
+            }
+            let progress = ProgressStream::of_stream(&stream, id)?;
+            return Ok(vec![(Source::Stream(stream), self.whole(progress))]);
+        }
+        let categories = self.categories.iter().map(|name| Category::new(*name));
+        let categories = categories.collect::<Result<Vec<_>, _>>()?;
+        if let Some(merging) = self.merged {
+            if is_filtered {
+                let rule = "one that reads several categories by one cursor takes no correlation \
+                            and is in no group";
+                return Err(Invalid::new("subscriber", id, rule).into());
+            }
+            let categories = match merging {
+                Merging::Handled => Categories::of(categories)?,
+                Merging::All => Categories::all(),
+            };
+            let progress = ProgressStream::of_merged(&categories, id);
+            return Ok(vec![(Source::Merged(categories), self.whole(progress))]);
+        }
+        categories.into_iter().map(|category| self.source(id, category, group)).collect()
+    }
+
+    fn source(
+        &self,
+        id: &SubscriberId,
+        category: Category,
+        group: Option<ConsumerGroup>,
+    ) -> Result<(Source, Share), Error> {
+        let mut progress = ProgressStream::of_category(&category, id, group);
+        if progress.stream().category_str() == category.as_str() {
+            let rule = "its subscriber would read its own progress";
+            return Err(Invalid::new("category", category, rule).into());
+        }
+        let mut query = CategoryQuery::new(category.clone());
+        if let Some(correlation) = self.correlation.clone() {
+            let correlation = correlation?;
+            progress = progress.correlated_with(&correlation);
+            query = query.correlated_with(correlation);
+        }
+        if let Some(group) = group {
+            query = query.for_member(group);
+        }
+        let is_member = group.is_some() || self.leased.is_some();
+        if self.version == 0 || self.version > 1 && is_member {
+            let rule = "versions are counted from 1, and one beyond that is in no group";
+            return Err(Invalid::new("version", self.version, rule).into());
+        }
+        let Some(buckets) = self.leased else {
+            return Ok((Source::Category(query), self.whole(progress)));
+        };
+        if group.is_some() || self.correlation.is_some() {
+            let rule = "one that is shared by leases takes no correlation and is no static member";
+            return Err(Invalid::new("subscriber", id, rule).into());
+        }
+        if self.lease_term.is_zero() {
+            return Err(Invalid::new("lease term", "0s", "it must be longer than nothing").into());
+        }
+        let group = LeaseGroup::new(progress.stream().clone(), buckets)?;
+        let label = format!("process {}", std::process::id());
+        let member = Member { id: self.store.ids().next(), label };
+        let tenancy = Tenancy { category, group, member, term: self.lease_term };
+        Ok((Source::Category(query), Share::Leased(tenancy)))
+    }
+
+    fn whole(&self, first: ProgressStream) -> Share {
+        let before = self.version.checked_sub(1).filter(|before| *before > 0);
+        let before = before.map(|before| first.clone().version(before));
+        Share::Whole { progress: first.version(self.version), before }
+    }
+
+    fn start_place(&self, unit: Unit) -> Result<Option<Place>, Invalid> {
+        match (self.start, unit) {
+            (None, _) => Ok(None),
+            (Some(Start::Category(position)), Unit::GlobalPosition) => Ok(Some(position.get())),
+            (Some(Start::Stream(position)), Unit::StreamPosition) => Ok(Some(position.get())),
+            (Some(Start::Category(position)), Unit::StreamPosition) => {
+                let rule = "a subscriber of one stream starts at a `Position`";
+                Err(Invalid::new("start", position, rule))
+            }
+            (Some(Start::Stream(position)), Unit::GlobalPosition) => {
+                let rule = "a subscriber of a category starts at a `GlobalPosition`";
+                Err(Invalid::new("start", position, rule))
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What a subscriber works with, and how it reads.
+//!
+//! Owns what all that is under way at a time shares: the store, the source, the handlers. Each action
+//! of the machine is carried out by one function, here or in the file of its topic: `dispatch.rs`
+//! (handlers), `records.rs` (progress), `parking.rs` (what is set aside). `driver.rs` calls them.
+
+use std::sync::Arc;
+
+use std::time::Duration;
+
+use evenfold_core::error::Invalid;
+use evenfold_core::message::{Converters, Recorded};
+use evenfold_core::store::{
+    BatchSize, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member, ParkingStream, Place,
+    Progress, ProgressStream, SubscriberId, Unit,
+};
+use evenfold_core::subscriber::{ErrorPolicy, Lane, Sharing};
+
+use super::builder::{Policy, Report};
+use super::dispatch::Dispatch;
+use super::leases::bucket_of;
+use super::records::Book;
+use crate::{Category, Error, GlobalPosition, Position, Store, StreamName};
+
+/// What a subscriber reads.
+#[derive(Clone)]
+pub(super) enum Source {
+    Category(CategoryQuery),
+    Stream(StreamName),
+    /// Several categories by one cursor.
+    Merged(Categories),
+}
+
+/// How the work is shared.
+pub(super) enum Share {
+    /// Not by leases: one lane, and perhaps a version before this one.
+    Whole {
+        progress: ProgressStream,
+        before: Option<ProgressStream>,
+    },
+    Leased(Tenancy),
+}
+
+/// A member of a group that shares a category by leases.
+pub(super) struct Tenancy {
+    pub(super) category: Category,
+    pub(super) group: LeaseGroup,
+    pub(super) member: Member,
+    pub(super) term: Duration,
+}
+
+/// Everything that is shared by what a subscriber has under way.
+pub(super) struct Work {
+    pub(super) store: Store,
+    pub(super) id: SubscriberId,
+    pub(super) source: Source,
+    pub(super) share: Share,
+    pub(super) version: u32,
+    pub(super) batch_size: BatchSize,
+    pub(super) handlers: Arc<[Box<dyn Dispatch>]>,
+    pub(super) converters: Arc<Converters>,
+    pub(super) strict: bool,
+    pub(super) transactional: bool,
+    pub(super) errors: ErrorPolicy,
+    pub(super) policies: Vec<Policy>,
+    pub(super) on_error: Vec<Report>,
+    pub(super) on_rejection: Vec<Report>,
+}
+
+/// A page, and how far it reaches.
+pub(super) struct Fetched {
+    pub(super) page: Vec<Arc<Recorded>>,
+    pub(super) scanned: Option<Place>,
+    pub(super) is_full: bool,
+}
+
+impl Source {
+    pub(super) fn unit(&self) -> Unit {
+        match self {
+            Self::Stream(_) => Unit::StreamPosition,
+            Self::Category(_) | Self::Merged(_) => Unit::GlobalPosition,
+        }
+    }
+}
+
+impl Work {
+    pub(super) fn unit(&self) -> Unit {
+        self.source.unit()
+    }
+
+    /// What is read, for people.
+    pub(super) fn reads(&self) -> String {
+        match &self.source {
+            Source::Category(query) => query.category().to_string(),
+            Source::Stream(stream) => stream.to_string(),
+            Source::Merged(categories) => categories.to_string(),
+        }
+    }
+
+    /// The categories whose messages it waits for; none are named where it reads all.
+    pub(super) fn categories(&self) -> Vec<Category> {
+        match &self.source {
+            Source::Category(query) => vec![query.category().clone()],
+            Source::Stream(stream) => vec![stream.category()],
+            Source::Merged(categories) => categories.named().unwrap_or_default().to_vec(),
+        }
+    }
+
+    /// Whether its handlers are of several categories, or messages come that are of none of theirs.
+    pub(super) fn is_of_many(&self) -> bool {
+        !matches!(self.source, Source::Stream(_))
+    }
+
+    pub(super) fn sharing(&self) -> Sharing {
+        match &self.share {
+            Share::Whole { .. } => Sharing::Alone,
+            Share::Leased(tenancy) => Sharing::Leased(tenancy.term),
+        }
+    }
+
+    /// Where the progress of a lane is recorded.
+    pub(super) fn progress(&self, lane: Lane) -> Result<ProgressStream, Error> {
+        match &self.share {
+            Share::Whole { progress, .. } => Ok(progress.clone()),
+            Share::Leased(Tenancy { category, group, .. }) => {
+                let bucket = ConsumerGroup::new(lane.into(), group.buckets().into())?;
+                Ok(ProgressStream::of_category(category, &self.id, Some(bucket)))
+            }
+        }
+    }
+
+    /// Where messages of a stream are parked.
+    pub(super) fn parking(&self, stream: &StreamName) -> ParkingStream {
+        match &self.source {
+            Source::Merged(_) => ParkingStream::of_merged(&self.id, stream),
+            Source::Category(_) | Source::Stream(_) => ParkingStream::of(&self.id, stream),
+        }
+    }
+
+    /// The lane that a stream falls to; none where it is not ours at all.
+    pub(super) fn lane_of(&self, stream: &StreamName) -> Option<Lane> {
+        if let Share::Leased(Tenancy { group, .. }) = &self.share {
+            return bucket_of(group.buckets(), stream);
+        }
+        let is_ours = match &self.source {
+            Source::Category(query) => query.group().is_none_or(|group| group.holds(stream)),
+            Source::Stream(ours) => ours == stream,
+            Source::Merged(_) => true,
+        };
+        is_ours.then_some(0)
+    }
+
+    /// Opens the progress record of a lane, and says whether the version before is at its end.
+    pub(super) async fn begin_with(
+        &self,
+        lane: Lane,
+    ) -> Result<(Book, Option<Progress>, bool), Error> {
+        let (book, progress) = self.open(lane).await?;
+        if let Some(successor) = progress.as_ref().and_then(|progress| progress.successor) {
+            let rule = format!("version {successor} has taken over");
+            return Err(Invalid::new("subscriber", &self.id, rule).into());
+        }
+        Ok((book, progress, self.is_in_charge().await?))
+    }
+
+    /// Opens the progress record of a lane.
+    async fn open(&self, lane: Lane) -> Result<(Book, Option<Progress>), Error> {
+        if let Source::Merged(_) = &self.source {
+            self.store.messages().check_merged().await?;
+        }
+        let (book, progress) = Book::open(&self.store, self.progress(lane)?).await?;
+        if let Some(done) = progress.as_ref().and_then(|progress| progress.done) {
+            self.check_past(&book.stream, done).await?;
+        }
+        Ok((book, progress))
+    }
+
+    /// Progress beyond the end of what is read is that of another store, or of a backup's future: what
+    /// is written until there would be passed over.
+    async fn check_past(&self, of: &ProgressStream, done: Place) -> Result<(), Error> {
+        let store = self.store.messages();
+        let end = match &self.source {
+            Source::Category(query) => store.category_head(query.category()).await?.map(Into::into),
+            Source::Stream(stream) => store.stream_version(stream).await?.map(Into::into),
+            Source::Merged(_) => return Ok(()),
+        };
+        // Zero is recorded before the first message.
+        if end >= Some(done) || done == 0 {
+            return Ok(());
+        }
+        let reads = self.reads();
+        let end = end.map_or_else(|| "is empty".to_owned(), |end: Place| format!("ends at {end}"));
+        let fault = format!("it stands at {done}, and `{reads}` {end}; reset it if that is right");
+        Err(Error::unreadable_progress(of.stream(), fault))
+    }
+
+    /// Reads a page from this place on.
+    pub(super) async fn fetch(&self, from: Place) -> Result<Fetched, Error> {
+        let (store, limit) = (self.store.messages(), self.batch_size);
+        let at = || GlobalPosition::new(from);
+        let (page, scanned) = match &self.source {
+            Source::Category(query) => {
+                // What lies before the head is read when the page is not full: so it is asked first.
+                let is_filtered = query.correlation().is_some() || query.group().is_some();
+                let head = match query.category() {
+                    category if is_filtered => store.category_head(category).await?,
+                    _ => None,
+                };
+                (store.read_category(query, at()?, limit).await?, head)
+            }
+            Source::Stream(stream) => {
+                (store.read_stream(stream, Position::new(from)?, limit).await?, None)
+            }
+            Source::Merged(categories) => {
+                let merged = store.read_merged(categories, at()?, limit).await?;
+                return Ok(Fetched {
+                    is_full: merged.scanned.get() >= from,
+                    scanned: Some(merged.scanned.get()),
+                    page: merged.messages.into_iter().map(Arc::new).collect(),
+                });
+            }
+        };
+        let is_full = page.len() >= limit.as_len();
+        let last = page.last().map(|last| self.unit().place_of(last));
+        let scanned = scanned.map(GlobalPosition::get).filter(|_| !is_full).max(last);
+        Ok(Fetched { page: page.into_iter().map(Arc::new).collect(), scanned, is_full })
+    }
+}

@@ -1,0 +1,236 @@
+//! Messages that are set aside: their stream waits, others go on, and they come again when asked for.
+
+mod story;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use evenfold::prelude::*;
+use evenfold::subscriber::Parking;
+use evenfold::{ErrorPolicy, Position, Store, Subscriber};
+use story::{AccountEvent, Deposited, Withdrawn, deposit, memory, progress};
+
+/// Notes what it handles of each stream, and fails on amounts that it is told to.
+#[derive(Clone, Default)]
+struct Ledger {
+    seen: Arc<Mutex<Vec<(String, u64)>>>,
+    poison: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Ledger {
+    fn poisoned_by(amounts: &[u64]) -> Self {
+        let ledger = Self::default();
+        ledger.poison.lock().unwrap().extend(amounts);
+        ledger
+    }
+
+    fn mend(&self) {
+        self.poison.lock().unwrap().clear();
+    }
+
+    fn seen(&self) -> Vec<u64> {
+        self.seen.lock().unwrap().iter().map(|(_, amount)| *amount).collect()
+    }
+
+    fn by_stream(&self) -> HashMap<String, Vec<u64>> {
+        let mut by_stream: HashMap<_, Vec<_>> = HashMap::new();
+        for (stream, amount) in self.seen.lock().unwrap().iter() {
+            by_stream.entry(stream.clone()).or_default().push(*amount);
+        }
+        by_stream
+    }
+}
+
+#[handler(AccountEvent, skip(Withdrawn))]
+impl Ledger {
+    async fn deposited(&self, event: Received<Deposited>) -> Result<(), HandlerError> {
+        if self.poison.lock().unwrap().contains(&event.amount) {
+            return Err(format!("{} is poison", event.amount).into());
+        }
+        let stream = event.recorded().stream_name.to_string();
+        self.seen.lock().unwrap().push((stream, event.amount));
+        Ok(())
+    }
+}
+
+const QUICK: Duration = Duration::from_millis(1);
+
+fn parks(store: &Store, ledger: &Ledger) -> Subscriber {
+    let policy = ErrorPolicy::park().retries(1).delays(QUICK, QUICK);
+    store.subscriber("ledger", ledger.clone()).errors(policy)
+}
+
+fn parking(store: &Store) -> Parking {
+    store.parking("ledger", "account").unwrap()
+}
+
+fn stream(id: u64) -> StreamName {
+    StreamName::new(format!("account-{id}")).unwrap()
+}
+
+fn at(position: i64) -> Position {
+    Position::new(position).unwrap()
+}
+
+/// Two accounts, the first of which has a poisoned message in its middle.
+async fn poisoned() -> (Store, Ledger) {
+    let store = memory();
+    for (id, amount) in [(1, 1), (1, 13), (2, 20), (1, 3), (2, 21), (1, 4)] {
+        deposit(&store, &id.to_string(), &[amount]).await;
+    }
+    (store, Ledger::poisoned_by(&[13]))
+}
+
+#[tokio::test]
+async fn a_message_that_fails_is_parked_and_only_its_stream_waits() {
+    let (store, ledger) = poisoned().await;
+    let polled = parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    assert_eq!(ledger.seen(), [1, 20, 21]);
+    assert_eq!((polled.handled, polled.parked), (3, 3));
+    assert_eq!(progress(&store, "account:position-ledger").await.unwrap(), r#"{"position":6}"#);
+
+    let parked = parking(&store).list().await.unwrap();
+    let told: Vec<_> = parked
+        .iter()
+        .map(|it| (it.stream.as_str(), it.message.position.get(), it.message.attempts))
+        .collect();
+    assert_eq!(told, [("account-1", 1, 2), ("account-1", 2, 0), ("account-1", 3, 0)]);
+    let reason = parked[0].message.reason.as_deref().unwrap();
+    assert_eq!(
+        reason,
+        "handling `Deposited` at position 1 of `account-1` (global position 2) by `Ledger`: \
+         13 is poison"
+    );
+    let message = parking(&store).message(&parked[0]).await.unwrap().unwrap();
+    assert_eq!(message.decode::<Deposited>().unwrap().amount, 13);
+}
+
+#[tokio::test]
+async fn what_is_parked_stays_parked_for_the_next_run_and_whatever_its_policy() {
+    let (store, ledger) = poisoned().await;
+    parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    ledger.mend();
+    deposit(&store, "1", &[5]).await;
+    let stops = store.subscriber("ledger", ledger.clone());
+    let polled = stops.run_until_caught_up().await.unwrap();
+    assert_eq!((ledger.seen(), polled.parked), (vec![1, 20, 21], 1));
+    // Another subscriber is not concerned.
+    let other = Ledger::default();
+    store.subscriber("other", other.clone()).run_until_caught_up().await.unwrap();
+    assert_eq!(other.seen(), [1, 13, 20, 3, 21, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_replay_goes_on_with_what_waited_behind_and_then_the_stream_flows() {
+    let (store, ledger) = poisoned().await;
+    parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    ledger.mend();
+    parking(&store).replay(&stream(1), at(1)).await.unwrap();
+    deposit(&store, "1", &[5]).await;
+    let polled = parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    assert_eq!(ledger.by_stream()["account-1"], [1, 13, 3, 4, 5]);
+    assert_eq!(polled.replayed, 3);
+    assert!(parking(&store).list().await.unwrap().is_empty());
+
+    deposit(&store, "1", &[6]).await;
+    let polled = parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    assert_eq!((polled.handled, polled.parked), (1, 0));
+}
+
+#[tokio::test]
+async fn a_replay_that_fails_again_stays_parked_with_its_new_reason() {
+    let (store, ledger) = poisoned().await;
+    parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    parking(&store).replay(&stream(1), at(1)).await.unwrap();
+    parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    let parked = parking(&store).of(&stream(1)).await.unwrap();
+    assert_eq!((parked.len(), parked[0].attempts, parked[0].is_asked), (3, 4, false));
+    assert_eq!(ledger.by_stream()["account-1"], [1]);
+}
+
+#[tokio::test]
+async fn what_waits_behind_a_discarded_message_is_handled() {
+    let (store, ledger) = poisoned().await;
+    parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    parking(&store).discard(&stream(1), at(1), "a test deposit").await.unwrap();
+    parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    assert_eq!(ledger.by_stream()["account-1"], [1, 3, 4]);
+    assert!(parking(&store).list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn only_what_is_parked_can_be_replayed_or_discarded() {
+    let (store, ledger) = poisoned().await;
+    parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    let refused = parking(&store).replay(&stream(1), at(0)).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "parked message `0`: subscriber `ledger` has parked none at this position of `account-1`"
+    );
+    let refused = parking(&store).replay(&stream(1), at(3)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "parked message `3`: it waits behind the one at position 1");
+    assert!(parking(&store).discard(&stream(2), at(0), "").await.unwrap_err().is_invalid());
+    parking(&store).replay(&stream(1), at(1)).await.unwrap();
+    parking(&store).replay(&stream(1), at(1)).await.unwrap();
+    assert_eq!(parking(&store).replay_all().await.unwrap(), 1);
+    let notes = StreamName::new("account:parked-ledger+1").unwrap();
+    let version = store.messages().stream_version(&notes).await.unwrap().unwrap();
+    assert_eq!(version.get(), 3, "a replay that is asked for already is asked for once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_with_too_many_parked_messages_waits_and_goes_on_when_there_is_room() {
+    let (store, ledger) = poisoned().await;
+    let running = {
+        let subscriber = parks(&store, &ledger).parked_limit(2).concurrency(4);
+        tokio::spawn(subscriber.run_until_caught_up())
+    };
+    let parking = parking(&store);
+    while parking.list().await.unwrap().len() < 2 || !ledger.seen().contains(&21) {
+        tokio::time::advance(QUICK).await;
+    }
+    assert!(!running.is_finished(), "it has caught up with a message that it could not park");
+    ledger.mend();
+    parking.replay(&stream(1), at(1)).await.unwrap();
+    running.await.unwrap().unwrap();
+    assert_eq!(ledger.by_stream()["account-1"], [1, 13, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_policy_for_one_kind_of_failure_wins() {
+    let (store, ledger) = poisoned().await;
+    let skips = store.subscriber("ledger", ledger.clone()).errors_when(|failure| {
+        format!("{:#}", failure.error)
+            .ends_with("13 is poison")
+            .then(|| ErrorPolicy::skip().retries(0))
+    });
+    let polled = skips.run_until_caught_up().await.unwrap();
+    assert_eq!((polled.skipped, polled.parked), (1, 0));
+    assert_eq!(ledger.seen(), [1, 20, 3, 21, 4]);
+}
+
+#[tokio::test]
+async fn a_message_parked_before_a_crash_is_not_parked_twice() {
+    let (store, ledger) = poisoned().await;
+    for _ in 0..3 {
+        // It is dropped before its progress is recorded, so the page comes again.
+        let mut poller = parks(&store, &ledger).progress_interval(1000).into_poller().unwrap();
+        // The second call is the retry.
+        poller.poll_once().await.unwrap();
+        poller.poll_once().await.unwrap();
+    }
+    let parked = parking(&store).of(&stream(1)).await.unwrap();
+    assert_eq!(parked.len(), 3);
+}
+
+#[tokio::test]
+async fn members_of_one_stream_are_parked_too() {
+    let (store, ledger) = poisoned().await;
+    let polled = parks(&store, &ledger).entity("1").run_until_caught_up().await.unwrap();
+    assert_eq!((polled.handled, polled.parked), (1, 3));
+    ledger.mend();
+    parking(&store).replay_all().await.unwrap();
+    parks(&store, &ledger).entity("1").run_until_caught_up().await.unwrap();
+    assert_eq!(ledger.seen(), [1, 13, 3, 4]);
+}

@@ -1,0 +1,295 @@
+//! The transaction that handlers get: their own tables and the progress of their subscriber, together.
+//!
+//! Owns the turn of whoever writes: a transaction is on the one connection that does. The statements in
+//! it are those of `write.rs` and `read.rs`.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::time::Instant;
+
+use evenfold_core::handler::HandlerTransaction;
+use evenfold_core::message::{NewMessage, Recorded};
+use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore, WriteStore, Written, check_batch};
+use evenfold_core::{Category, Error, ExpectedVersion, GlobalPosition, Position, StreamName};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::lock::Mutex;
+use sqlx::pool::PoolConnection;
+use sqlx::{SqlStr, SqliteConnection, SqliteTransaction, raw_sql};
+use tokio::time::timeout;
+
+use crate::error::while_doing;
+use crate::install::PATIENCE;
+use crate::write::{attempt, writing};
+use crate::{Sqlite, read};
+
+/// A transaction that the store hands to handlers: what they do in it on their own tables, in the same
+/// file, and the record that the message is done with, are there together, or not at all.
+///
+/// It keeps all laws of [`WriteStore`] and [`ReadStore`]: messages that are written in it are there when
+/// it commits, and until then it alone reads them.
+///
+/// - Until its end nobody else writes to the file. A handler that writes through the store, and not
+///   in its transaction, would wait for itself; after 5 seconds it gets an error that says so. Write by
+///   `.through(context)`.
+/// - A statement of yours that fails is undone, and the transaction goes on. Some faults, as a full
+///   disk, undo all of it; then what follows fails.
+///
+/// # Examples
+///
+/// A table of balances that knows how far it is:
+///
+/// ```
+/// use evenfold_core::handler::Context;
+/// use evenfold_core::message::NewMessage;
+/// use evenfold_core::store::{MessageStore, ReadStore, WriteStore};
+/// use evenfold_core::{ExpectedVersion, StreamName};
+/// use evenfold_sqlite::{Sqlite, Transaction};
+///
+/// type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+///
+/// async fn deposited(amount: i64, context: &mut Context) -> Result {
+///     let transaction = context.require::<Transaction>()?;
+///     sqlx::query("UPDATE balances SET amount = amount + ?1")
+///         .bind(amount)
+///         .execute(transaction.connection())
+///         .await?;
+///     Ok(())
+/// }
+///
+/// async fn balance(store: &Sqlite) -> Result<i64> {
+///     let mut context = store.context().await?;
+///     let transaction = context.require::<Transaction>()?;
+///     let balance = sqlx::query_scalar("SELECT amount FROM balances");
+///     Ok(balance.fetch_one(transaction.connection()).await?)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result {
+/// # let folder = tempfile::tempdir()?;
+/// # let url = format!("sqlite://{}", folder.path().join("bank.db").display());
+/// let store = Sqlite::connect(&url).await?;
+/// let mut context = store.context().await?;
+/// let transaction = context.require::<Transaction>()?;
+/// let table = "CREATE TABLE balances AS SELECT 0 AS amount";
+/// sqlx::query(table).execute(transaction.connection()).await?;
+/// context.commit().await?;
+///
+/// # let data = serde_json::value::to_raw_value(&serde_json::json!({ "position": 1 }))?;
+/// # let record = [NewMessage::new(uuid::Uuid::from_u128(1), "Recorded", &data)?];
+/// let progress = StreamName::new("account:position-balances")?;
+/// for round in 0..2 {
+///     // The second time it is the same message again: the record tells, and nothing is done twice.
+///     let mut context = store.context().await?;
+///     deposited(5, &mut context).await?;
+///     let written = context.write(&progress, &record, ExpectedVersion::NoStream).await?;
+///     assert_eq!(written.is_repetition(), round == 1);
+///     if written.is_repetition() {
+///         context.rollback().await;
+///     } else {
+///         context.commit().await?;
+///     }
+///     assert_eq!(balance(&store).await?, 5);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Transaction {
+    on: Mutex<SqliteTransaction<'static>>,
+    store: Sqlite,
+    /// Whether somebody had the connection, and may have ended the transaction.
+    unsure: AtomicBool,
+    _held: Held,
+}
+
+impl Sqlite {
+    /// The connection that writes. Whoever waits for it is told when one transaction of a handler has it
+    /// for too long, for it may be that of this caller.
+    pub(crate) async fn turn(
+        &self,
+        failed: impl Fn(sqlx::Error) -> Error,
+    ) -> Result<PoolConnection<sqlx::Sqlite>, Error> {
+        let mut turn = pin!(self.writer.acquire());
+        loop {
+            match timeout(PATIENCE, &mut turn).await {
+                Ok(turn) => return turn.map_err(failed),
+                Err(_) if self.held_since().is_some_and(|since| since.elapsed() >= PATIENCE) => {
+                    let says = "a transaction of a handler has had the file for 5 seconds; if this \
+                                is that handler, it waits for itself: write in the transaction, by \
+                                `.through(context)`";
+                    return Err(failed(sqlx::Error::Io(std::io::Error::other(says))));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn held_since(&self) -> Option<Instant> {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Notes since when a transaction has the connection that writes.
+struct Held {
+    since: Instant,
+    noted: Arc<Lock<Option<Instant>>>,
+}
+
+impl Held {
+    fn now(by: &Sqlite) -> Self {
+        let (since, noted) = (Instant::now(), Arc::clone(&by.held));
+        *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(since);
+        Self { since, noted }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // The connection may be with the next transaction already.
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.take_if(|noted| *noted == self.since);
+    }
+}
+
+impl Transaction {
+    pub(crate) async fn begin(store: &Sqlite) -> Result<Self, Error> {
+        let failed = |error| while_doing("beginning a transaction", error);
+        let writer = store.turn(failed).await?;
+        let held = Held::now(store);
+        let sql = Some(SqlStr::from_static("BEGIN IMMEDIATE"));
+        let begun = sqlx::Transaction::begin(writer, sql).await.map_err(failed)?;
+        let (on, store) = (Mutex::new(begun), store.clone());
+        Ok(Self { on, store, unsure: false.into(), _held: held })
+    }
+
+    /// The connection that it is on, for statements of your own. Leave its end to who began it.
+    pub fn connection(&mut self) -> &mut SqliteConnection {
+        *self.unsure.get_mut() = true;
+        self.on.get_mut()
+    }
+
+    async fn write_batch(
+        &self,
+        stream: &StreamName,
+        messages: &[NewMessage],
+        expected: ExpectedVersion,
+    ) -> Result<Written, Error> {
+        check_batch(messages)?;
+        let mut transaction = self.on.lock().await;
+        if self.unsure.load(Ordering::Relaxed) && !is_open(&mut transaction).await {
+            let doing = format!("writing to `{stream}` in a transaction");
+            return Err(Error::failed(doing, "it has ended, by a fault or by a statement in it"));
+        }
+        self.unsure.store(false, Ordering::Relaxed);
+        let clock = &*self.store.clock;
+        let written = attempt(&mut transaction, clock, stream, messages, expected).await?;
+        // Nobody else writes, so a reason cannot go away.
+        written.ok_or_else(|| writing(stream, messages, sqlx::Error::RowNotFound))
+    }
+}
+
+/// SQLite begins no transaction within one, and what is no transaction any more would commit each
+/// statement by itself.
+async fn is_open(transaction: &mut SqliteConnection) -> bool {
+    let begun = raw_sql("BEGIN").execute(&mut *transaction).await;
+    if begun.is_ok() {
+        raw_sql("ROLLBACK").execute(transaction).await.map(drop).unwrap_or_default();
+    }
+    begun.is_err()
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl HandlerTransaction for Transaction {
+    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
+        async {
+            let committed = self.on.into_inner().commit().await;
+            committed.map_err(|error| while_doing("committing a transaction", error))
+        }
+        .boxed()
+    }
+
+    /// One that is dropped is rolled back as soon, by the thread of its connection.
+    fn rollback(self: Box<Self>) -> BoxFuture<'static, ()> {
+        async { self.on.into_inner().rollback().await.unwrap_or_default() }.boxed()
+    }
+}
+
+impl WriteStore for Transaction {
+    fn write<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        messages: &'a [NewMessage],
+        expected: ExpectedVersion,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
+        self.write_batch(stream, messages, expected).boxed()
+    }
+}
+
+impl ReadStore for Transaction {
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        from: Position,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        async move {
+            let mut transaction = self.on.lock().await;
+            read::stream_page(&mut **transaction, stream, from, limit).await
+        }
+        .boxed()
+    }
+
+    fn read_category<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        async move {
+            let mut transaction = self.on.lock().await;
+            read::category_page(&mut **transaction, query, from, limit).await
+        }
+        .boxed()
+    }
+
+    fn last_message<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        message_type: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
+        async move {
+            let mut transaction = self.on.lock().await;
+            read::last(&mut **transaction, stream, message_type).await
+        }
+        .boxed()
+    }
+
+    fn stream_version<'a>(
+        &'a self,
+        stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
+        async move {
+            let mut transaction = self.on.lock().await;
+            read::version(&mut **transaction, stream).await
+        }
+        .boxed()
+    }
+
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+        async move {
+            let mut transaction = self.on.lock().await;
+            read::head(&mut **transaction, category).await
+        }
+        .boxed()
+    }
+}

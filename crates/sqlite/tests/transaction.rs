@@ -1,0 +1,200 @@
+//! The transaction of a handler: its own tables and the record of progress, together or not at all.
+//!
+//! What holds for messages alone is proven in `conformance.rs`.
+
+mod common;
+
+use evenfold_core::handler::Context;
+use evenfold_core::store::{MessageStore, ReadStore, WriteStore};
+use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
+use evenfold_sqlite::{Sqlite, Transaction};
+use futures::poll;
+use sqlx::sqlite::SqliteConnection;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use common::{Result, messages, raw, url};
+
+const FIRST: ExpectedVersion = ExpectedVersion::NoStream;
+
+/// A store beside a table of the application, in one file.
+struct Beside {
+    folder: TempDir,
+    store: Sqlite,
+    progress: StreamName,
+}
+
+impl Beside {
+    async fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let store = Sqlite::connect(&url(&folder.path().join("bank.db"))).await?;
+        let progress = StreamName::new("account:position-balances")?;
+        let beside = Self { folder, store, progress };
+        let create = "CREATE TABLE balances (amount INTEGER NOT NULL ON CONFLICT ROLLBACK)";
+        sqlx::query(create).execute(&mut beside.raw().await?).await?;
+        Ok(beside)
+    }
+
+    async fn raw(&self) -> Result<SqliteConnection> {
+        raw(&self.folder.path().join("bank.db")).await
+    }
+
+    async fn again(&self) -> Result<Sqlite> {
+        Ok(Sqlite::connect(&url(self.store.path())).await?)
+    }
+
+    /// The rows, and how many records stand beside them.
+    async fn found(&self) -> Result<(i64, Option<i64>)> {
+        let rows = sqlx::query_scalar("SELECT count(*) FROM balances");
+        let rows = rows.fetch_one(&mut self.raw().await?).await?;
+        let version = self.store.stream_version(&self.progress).await?;
+        Ok((rows, version.map(Position::get)))
+    }
+}
+
+async fn insert(context: &mut Context, amount: i64) -> Result<(), Error> {
+    let transaction = context.require::<Transaction>()?;
+    let insert = sqlx::query("INSERT INTO balances VALUES (nullif(?1, 0))").bind(amount);
+    let inserted = insert.execute(transaction.connection()).await;
+    inserted.map(drop).map_err(|error| Error::failed("inserting", error))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wherever_it_is_dropped_the_effect_and_its_record_come_together() -> Result {
+    let beside = Beside::new().await?;
+    for polls in 0..40_u32 {
+        let (before, version) = beside.found().await?;
+        let expected = ExpectedVersion::from(version.map(Position::new).transpose()?);
+        let record = messages(u128::from(polls)..u128::from(polls) + 1)?;
+        let mut whole = Box::pin(async {
+            let mut context = beside.store.context().await?;
+            insert(&mut context, 5).await?;
+            context.write(&beside.progress, &record, expected).await?;
+            context.commit().await
+        });
+        for _ in 0..polls {
+            if poll!(&mut whole).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(whole);
+        // Nothing is left open: another store can write, and then it is decided.
+        let other = beside.again().await?;
+        let after = messages(1_000 + u128::from(polls)..1_001 + u128::from(polls))?;
+        other.write(&StreamName::new("other-1")?, &after, ExpectedVersion::Any).await?;
+        other.close().await;
+        let (rows, records) = beside.found().await?;
+        let done = records != version;
+        assert_eq!(rows, before + i64::from(done), "after {polls} polls");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_processes_that_record_the_same_place_one_has_an_effect() -> Result {
+    let beside = Beside::new().await?;
+    for round in 0..10_u128 {
+        let version = beside.store.stream_version(&beside.progress).await?;
+        let mut tasks = JoinSet::new();
+        for (number, store) in (0..).zip([beside.store.clone(), beside.again().await?]) {
+            let (progress, expected) = (beside.progress.clone(), ExpectedVersion::from(version));
+            tasks.spawn(async move {
+                let mut context = store.context().await?;
+                insert(&mut context, 5).await?;
+                let record = messages(round * 10 + number..round * 10 + number + 1);
+                let record = record.unwrap_or_default();
+                match context.write(&progress, &record, expected).await {
+                    Ok(_) => context.commit().await,
+                    Err(error) => {
+                        context.rollback().await;
+                        Err(error)
+                    }
+                }
+            });
+        }
+        let answers = tasks.join_all().await;
+        let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.is_ok());
+        assert_eq!(won.len(), 1, "{answers:?}");
+        let is_conflict =
+            |answer: &&Result<(), Error>| answer.as_ref().is_err_and(Error::is_conflict);
+        assert!(lost.iter().all(is_conflict), "{answers:?}");
+        let round = i64::try_from(round)?;
+        assert_eq!(beside.found().await?, (round + 1, Some(round)));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_comes_again_is_known_by_its_record() -> Result {
+    let beside = Beside::new().await?;
+    let record = messages(1..2)?;
+    for round in 0..3 {
+        // Each is a process that did not hear of the commit before.
+        let store = beside.again().await?;
+        let mut context = store.context().await?;
+        insert(&mut context, 5).await?;
+        let written = context.write(&beside.progress, &record, FIRST).await?;
+        assert_eq!(written.is_repetition(), round > 0);
+        if written.is_repetition() {
+            context.rollback().await;
+        } else {
+            context.commit().await?;
+        }
+        assert_eq!(beside.found().await?, (1, Some(0)));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_written_where_a_statement_has_ended_the_transaction() -> Result {
+    let beside = Beside::new().await?;
+    for amount in [0, 1] {
+        let mut context = beside.store.context().await?;
+        insert(&mut context, 5).await?;
+        if amount == 0 {
+            // The table takes all of it back, and the handler does not care.
+            assert!(insert(&mut context, amount).await.is_err());
+        } else {
+            let connection = context.require::<Transaction>()?.connection();
+            sqlx::query("ROLLBACK").execute(connection).await?;
+        }
+        let refused = context.write(&beside.progress, &messages(1..2)?, FIRST).await;
+        assert!(format!("{:#}", refused.unwrap_err()).contains("it has ended"));
+        assert!(context.commit().await.is_err());
+        assert_eq!(beside.found().await?, (0, None));
+    }
+    beside.store.write(&beside.progress, &messages(1..2)?, FIRST).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_is_undone_alone() -> Result {
+    let beside = Beside::new().await?;
+    let mut context = beside.store.context().await?;
+    insert(&mut context, 5).await?;
+    let connection = context.require::<Transaction>()?.connection();
+    assert!(sqlx::query("INSERT INTO missing VALUES (1)").execute(connection).await.is_err());
+    context.write(&beside.progress, &messages(1..2)?, FIRST).await?;
+    context.commit().await?;
+    assert_eq!(beside.found().await?, (1, Some(0)));
+    Ok(())
+}
+
+/// It takes its five seconds.
+#[tokio::test]
+async fn a_handler_that_writes_beside_its_transaction_is_told_that_it_waits_for_itself() -> Result {
+    let beside = Beside::new().await?;
+    let mut context = beside.store.context().await?;
+    insert(&mut context, 5).await?;
+    let (stream, message) = (StreamName::new("account-1")?, messages(1..2)?);
+    let refused = beside.store.write(&stream, &message, FIRST).await.unwrap_err();
+    assert!(refused.is_unavailable(), "{refused:?}");
+    assert!(format!("{refused:#}").contains("by `.through(context)`"), "{refused:#}");
+    context.write(&stream, &message, FIRST).await?;
+    let own = context.require::<Transaction>()?.stream_version(&stream).await?;
+    assert_eq!(own, Some(Position::START));
+    context.commit().await?;
+    assert_eq!(beside.store.stream_version(&stream).await?, own);
+    Ok(())
+}
