@@ -55,7 +55,7 @@ struct Inner {
     waiting: Mutex<Waiting>,
 }
 
-/// For two connections to one server, apart from those of the store.
+/// Connections to one server, apart from those of the store.
 struct Led {
     to: Arc<PgConnectOptions>,
     pool: PgPool,
@@ -90,7 +90,7 @@ impl Notifier {
         }
         if !waiting.is_told {
             waiting.is_told = true;
-            let telling = Telling(Arc::clone(&self.0));
+            let telling = Telling { of: Arc::clone(&self.0), is_done: false };
             runtime.spawn(telling.run());
         }
     }
@@ -105,17 +105,20 @@ impl Notifier {
         stream::unfold(hearing, async |mut hearing| Some((hearing.next().await?, hearing))).boxed()
     }
 
-    /// Whoever listens and looks no more at what he hears is not waited for.
+    /// Closes the connections. Whoever listens and looks no more at what there is to hear is not
+    /// waited for.
     pub(crate) async fn close(&self) {
         let pool = self.0.led().pool.clone();
-        timeout(PROBE_WITHIN, pool.close()).await.ok();
+        let closed = tokio::spawn(async move { pool.close().await });
+        timeout(PROBE_WITHIN, closed).await.ok();
     }
 }
 
 impl Led {
     fn to(to: Arc<PgConnectOptions>) -> Self {
         let pool = PgPoolOptions::new()
-            .max_connections(2)
+            // Two are in use; others may hang, and are not waited for.
+            .max_connections(10)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
             .before_acquire(|connection, of| Box::pin(is_there(connection, of.idle_for)))
@@ -182,10 +185,13 @@ async fn notify(on: Way<'_>, texts: &[String]) -> Result<(), sqlx::Error> {
 }
 
 /// The task that tells what waits, until nothing does.
-struct Telling(Arc<Inner>);
+struct Telling {
+    of: Arc<Inner>,
+    is_done: bool,
+}
 
 impl Telling {
-    async fn run(self) {
+    async fn run(mut self) {
         let mut connection = None;
         while let Some(texts) = self.take() {
             let mut told = self.send(&mut connection, &texts).await;
@@ -197,9 +203,10 @@ impl Telling {
         }
     }
 
-    fn take(&self) -> Option<Vec<String>> {
-        let mut waiting = self.0.waiting();
-        waiting.is_told = !waiting.texts.is_empty() && !self.0.is_closed();
+    fn take(&mut self) -> Option<Vec<String>> {
+        let mut waiting = self.of.waiting();
+        self.is_done = waiting.texts.is_empty() || self.of.is_closed();
+        waiting.is_told = !self.is_done;
         waiting.is_told.then(|| waiting.texts.drain().collect())
     }
 
@@ -210,9 +217,9 @@ impl Telling {
     ) -> Result<(), sqlx::Error> {
         let mut of_now = match connection.take() {
             Some(connection) => connection,
-            None => self.0.pool().acquire().await?,
+            None => self.of.pool().acquire().await?,
         };
-        let told = timeout(PATIENCE, self.0.send(&mut of_now, texts)).await;
+        let told = timeout(PATIENCE, self.of.send(&mut of_now, texts)).await;
         let told = told.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         match told {
             Ok(()) => *connection = Some(of_now),
@@ -226,7 +233,9 @@ impl Telling {
 impl Drop for Telling {
     /// Its runtime may end before it does; then the next one tells what waits.
     fn drop(&mut self) {
-        self.0.waiting().is_told = false;
+        if !self.is_done {
+            self.of.waiting().is_told = false;
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenfold_core::subscriber::{Action, Machine, Options, Stop};
+use evenfold_core::subscriber::{Action, Input, Machine, Options, Stop};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -257,8 +257,11 @@ impl Poller {
             let is_heard = self.waiter.is_heard();
             self.machine.poll_every(if is_heard { every.max(SELDOM) } else { every });
         }
-        if let Some(input) = self.hear(told) {
-            self.machine.answer(input, self.since.elapsed());
+        let Some(input) = self.hear(told) else { return };
+        let is_other = matches!(input, Input::Held(_) | Input::Released(..) | Input::Page(_));
+        self.machine.answer(input, self.since.elapsed());
+        if is_other && self.work.sharing().is_leased() {
+            self.forget();
         }
     }
 

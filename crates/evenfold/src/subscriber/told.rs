@@ -56,8 +56,8 @@ pub(super) enum Told {
     Left(Result<(), Error>),
     /// Whether it has taken over from the version before.
     TakenOver(Result<bool, Error>),
-    /// Something that cannot be, for there is no such message or lane any more.
-    Nothing,
+    /// It could not be begun, for there is no such message or lane any more.
+    Gone(Input),
 }
 
 impl Poller {
@@ -90,7 +90,8 @@ impl Poller {
             }
             Action::Park(place, cause) => {
                 let Some(recorded) = known.messages.get(&place).cloned() else {
-                    return ready(Told::Nothing).boxed();
+                    let gone = Input::Parked(place, Err(Kind::Failed));
+                    return ready(Told::Gone(gone)).boxed();
                 };
                 let fault = known.faults.get(&place).cloned();
                 async move { Told::Parked(place, work.park(recorded, cause, fault).await) }.boxed()
@@ -107,11 +108,11 @@ impl Poller {
             Action::Record(lane, record) => self.begin_recording(lane, record),
             Action::Renew => async move { Told::Held(work.renew().await) }.boxed(),
             Action::Release(lane) => {
-                known.books.remove(&lane);
                 async move { Told::Released(lane, work.release(lane).await) }.boxed()
             }
             Action::Leave => async move { Told::Left(work.leave().await) }.boxed(),
-            Action::Stop(_) => ready(Told::Nothing).boxed(),
+            // The loop ends there and begins nothing more.
+            Action::Stop(_) => ready(Told::Gone(Input::Left)).boxed(),
         }
     }
 
@@ -121,8 +122,9 @@ impl Poller {
         progress: Option<Progress>,
     ) -> BoxFuture<'static, Told> {
         let work = Arc::clone(&self.work);
+        let gone = Input::Handled(place, Outcome::Fault(Kind::Failed));
         let Some(recorded) = self.known.messages.get(&place).cloned() else {
-            return ready(Told::Nothing).boxed();
+            return ready(Told::Gone(gone)).boxed();
         };
         let lane = work.lane_of(&recorded.stream_name).unwrap_or_default();
         let is_replay = self.known.replay >= Some(place);
@@ -134,7 +136,7 @@ impl Poller {
             .boxed();
         };
         let Some(mut book) = self.known.books.get(&lane).cloned() else {
-            return ready(Told::Nothing).boxed();
+            return ready(Told::Gone(gone)).boxed();
         };
         progress.replay = self.replay_after(progress.done);
         async move {
@@ -161,7 +163,8 @@ impl Poller {
     fn begin_recording(&mut self, lane: Lane, record: Record) -> BoxFuture<'static, Told> {
         let work = Arc::clone(&self.work);
         let Some(mut book) = self.known.books.get(&lane).cloned() else {
-            return ready(Told::Nothing).boxed();
+            let gone = Input::Recorded(lane, Err(Kind::Failed));
+            return ready(Told::Gone(gone)).boxed();
         };
         let is_stopped = record.is_last && self.machine.is_failing();
         let held = self.known.faults.iter().min_by_key(|(place, _)| **place).map(|it| it.1);
@@ -249,7 +252,7 @@ impl Poller {
                 }
                 return None;
             }
-            Told::Nothing => return None,
+            Told::Gone(input) => input,
         })
     }
 
@@ -337,6 +340,17 @@ impl Poller {
             self.work.on_rejection.iter().for_each(|report| report(&failure));
         }
         if handled.committed.is_some() { Outcome::Committed } else { Outcome::Done }
+    }
+
+    /// Forgets the messages of lanes that are ours no more, and those that came twice.
+    pub(super) fn forget(&mut self) {
+        let (work, machine) = (&self.work, &self.machine);
+        let is_held = |place: &Place, recorded: &mut Arc<Recorded>| {
+            work.lane_of(&recorded.stream_name).is_some_and(|lane| machine.holds(lane, *place))
+        };
+        self.known.messages.retain(is_held);
+        let messages = &self.known.messages;
+        self.known.faults.retain(|place, _| messages.contains_key(place));
     }
 
     fn done_with(&mut self, place: Place) {
