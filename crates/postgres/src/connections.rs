@@ -4,19 +4,25 @@
 //! for between two of them the pooler may lead to another connection of the server; and it is not
 //! prepared under a name, which that connection would not know, or know as another client's.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use sqlx::error::BoxDynError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{
-    PgArguments, PgConnection, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
+    PgArguments, PgConnectOptions, PgConnection, PgPool, PgQueryResult, PgRow, PgStatement,
+    PgTypeInfo,
 };
 use sqlx::{
     Connection, Describe, Either, Execute, Executor, PgTransaction, Postgres, SqlStr, Transaction,
 };
 
+use crate::fault::Fault;
+use crate::hosts::{Asked, Hosts, Target};
 use crate::kept::Kept;
+use crate::place::{Place, Stay};
 
 /// The pooler sets nothing for a client that it does not know, so the transaction does: where
 /// Message DB is, and the isolation that a batch needs to see what was written before its lock.
@@ -29,57 +35,137 @@ const BEGIN_FOR_HANDLERS_BEHIND_POOLER: &str = "BEGIN ISOLATION LEVEL READ COMMI
     SELECT set_config('search_path', \
         concat_ws(', ', 'message_store', nullif(current_setting('search_path'), '')), true)";
 
-/// The pool of a store, and whether a pooler in transaction mode stands between it and the server.
+/// Where the connections of a store lead, and whether a pooler in transaction mode stands in between.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
-    pub(crate) pool: PgPool,
+    lead: Lead,
     pub(crate) pooler: bool,
-    /// Those that wait for the next call, where nobody else uses the pool.
-    kept: Option<Kept>,
+    /// What they are for.
+    pub(crate) target: Target,
+    /// Where the transaction is that they were given for; one that is lent by an application is its own
+    /// affair.
+    stay: Option<Arc<Stay>>,
+}
+
+#[derive(Clone, Debug)]
+enum Lead {
+    /// To one server, and some of them wait for the next call, for nobody else uses their pool.
+    Own(Kept),
+    /// Where an application's pool leads, which is left to it.
+    Shared(PgPool),
+    /// To one of several hosts.
+    Found(Place),
 }
 
 impl Connections {
     pub(crate) fn own(pool: PgPool, pooler: bool) -> Self {
-        let kept = Some(Kept::new(pool.clone()));
-        Self { pool, pooler, kept }
+        Self { lead: Lead::Own(Kept::new(pool)), pooler, target: Target::ReadWrite, stay: None }
     }
 
     /// From an application's pool, which is left to it.
-    pub(crate) fn shared(pool: PgPool, pooler: bool) -> Self {
-        Self { pool, pooler, kept: None }
+    pub(crate) fn shared(pool: PgPool, pooler: bool, target: Target) -> Self {
+        Self { lead: Lead::Shared(pool), pooler, target, stay: None }
+    }
+
+    /// To one of several hosts, and later perhaps to another.
+    pub(crate) fn found(place: Place, pooler: bool, target: Target) -> Self {
+        Self { lead: Lead::Found(place), pooler, target, stay: None }
+    }
+
+    /// What leads to the server where they are.
+    pub(crate) fn options(&self) -> Arc<PgConnectOptions> {
+        match &self.lead {
+            Lead::Own(kept) => kept.pool().connect_options(),
+            Lead::Shared(pool) => pool.connect_options(),
+            Lead::Found(place) => place.on().options(),
+        }
+    }
+
+    /// What the hosts that are known say that they are.
+    pub(crate) async fn ask(&self) -> Vec<Asked> {
+        match &self.lead {
+            Lead::Found(place) => place.ask().await,
+            _ => Hosts { each: vec![(*self.options()).clone()], target: self.target }.ask().await,
+        }
     }
 
     /// Waits for statements under way and closes the connections.
     pub(crate) async fn close(&self) {
-        if let Some(kept) = &self.kept {
-            kept.close().await;
+        match &self.lead {
+            Lead::Own(kept) => kept.close().await,
+            Lead::Shared(_) => {}
+            Lead::Found(place) => place.close().await,
+        }
+    }
+
+    /// Closes the connections without a word to their server.
+    pub(crate) fn leave(&self) {
+        if let Lead::Own(kept) = &self.lead {
+            kept.leave();
         }
     }
 
     /// Runs a statement by itself.
     pub(crate) fn alone(&self) -> Way<'_> {
-        match &self.kept {
-            _ if self.pooler => Way::Pooler(&self.pool),
-            Some(kept) => Way::Kept(kept),
-            None => Way::Pool(&self.pool),
+        match &self.lead {
+            Lead::Found(place) => Way::Found(place),
+            Lead::Own(kept) if self.pooler => Way::Pooler(kept.pool()),
+            Lead::Own(kept) => Way::Kept(kept),
+            Lead::Shared(pool) if self.pooler => Way::Pooler(pool),
+            Lead::Shared(pool) => Way::Pool(pool),
         }
     }
 
-    /// Begins a transaction on a connection of its own. On a task too, for the driver does not undo one
-    /// whose beginning it did not hear of; where nobody waits for it any more, it is rolled back.
-    pub(crate) async fn begin(&self) -> Result<PgTransaction<'static>, sqlx::Error> {
-        let connection = match &self.kept {
-            Some(kept) => kept.take().await?.0,
-            None => self.pool.acquire().await?,
-        };
-        let sql = if self.pooler { BEGIN_FOR_HANDLERS_BEHIND_POOLER } else { BEGIN_FOR_HANDLERS };
-        let begun = tokio::spawn(Transaction::begin(connection, Some(SqlStr::from_static(sql))));
-        begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    /// A store for reading writes nothing, not even where the server would.
+    pub(crate) fn may_write(&self) -> Result<(), sqlx::Error> {
+        if self.target.writes() {
+            return Ok(());
+        }
+        Err(sqlx::Error::Configuration(Fault::ForReading { target: self.target }.into()))
+    }
+
+    /// Begins a transaction on a connection of its own, and gives what its statements are to reach it by.
+    /// On a task too, for the driver does not undo one whose beginning it did not hear of; where nobody
+    /// waits for it any more, it is rolled back.
+    pub(crate) fn begin(
+        &self,
+    ) -> BoxFuture<'_, Result<(PgTransaction<'static>, Self), sqlx::Error>> {
+        async {
+            let connection = match &self.lead {
+                Lead::Own(kept) => kept.take().await?.0,
+                Lead::Shared(pool) => pool.acquire().await?,
+                Lead::Found(place) => {
+                    let (begun, stay) = place.begin().await?;
+                    return Ok((begun, Self { stay: Some(Arc::new(stay)), ..self.clone() }));
+                }
+            };
+            let sql =
+                if self.pooler { BEGIN_FOR_HANDLERS_BEHIND_POOLER } else { BEGIN_FOR_HANDLERS };
+            let begun =
+                tokio::spawn(Transaction::begin(connection, Some(SqlStr::from_static(sql))));
+            Ok((begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))?, self.clone()))
+        }
+        .boxed()
     }
 
     /// Runs a statement in a transaction.
-    pub(crate) fn within<'c>(&self, transaction: &'c mut PgConnection) -> Way<'c> {
-        if self.pooler { Way::UnnamedIn(transaction) } else { Way::In(transaction) }
+    pub(crate) fn within<'c>(&'c self, transaction: &'c mut PgConnection) -> Way<'c> {
+        let way = if self.pooler { Way::UnnamedIn(transaction) } else { Way::In(transaction) };
+        match &self.stay {
+            Some(stay) => Way::Staying(stay, Box::new(way)),
+            None => way,
+        }
+    }
+
+    /// Waits for the end of a transaction, for as long as its host is the right one.
+    pub(crate) async fn ended(
+        &self,
+        end: impl Future<Output = Result<(), sqlx::Error>>,
+    ) -> Result<(), sqlx::Error> {
+        match &self.stay {
+            Some(stay) => stay.watched(end).await,
+            None => end.await,
+        }
     }
 }
 
@@ -89,8 +175,11 @@ pub(crate) enum Way<'c> {
     Kept(&'c Kept),
     Pool(&'c PgPool),
     Pooler(&'c PgPool),
+    Found(&'c Place),
     In(&'c mut PgConnection),
     UnnamedIn(&'c mut PgConnection),
+    /// In a transaction whose host may come to be the wrong one.
+    Staying(&'c Stay, Box<Way<'c>>),
 }
 
 /// The answer is given when the commit is, so it is held until then.
@@ -137,6 +226,7 @@ impl<'c> Executor<'c> for Way<'c> {
     {
         match self {
             Self::Kept(kept) => kept.stream(query),
+            Self::Found(place) => place.stream(query),
             Self::Pool(pool) => pool.fetch_many(query),
             Self::Pooler(pool) => answers(pool, query)
                 .map_ok(|answers| stream::iter(answers.into_iter().map(Ok)))
@@ -144,6 +234,7 @@ impl<'c> Executor<'c> for Way<'c> {
                 .boxed(),
             Self::In(transaction) => transaction.fetch_many(query),
             Self::UnnamedIn(transaction) => transaction.fetch_many(Unnamed(query)),
+            Self::Staying(stay, way) => stay.stream(*way, query),
         }
     }
 
@@ -157,12 +248,14 @@ impl<'c> Executor<'c> for Way<'c> {
     {
         match self {
             Self::Kept(kept) => kept.row(query).boxed(),
+            Self::Found(place) => place.row(query).boxed(),
             Self::Pool(pool) => pool.fetch_optional(query),
             Self::Pooler(pool) => answers(pool, query)
                 .map_ok(|answers| answers.into_iter().find_map(Either::right))
                 .boxed(),
             Self::In(transaction) => transaction.fetch_optional(query),
             Self::UnnamedIn(transaction) => transaction.fetch_optional(Unnamed(query)),
+            Self::Staying(stay, way) => stay.watched(way.fetch_optional(query)).boxed(),
         }
     }
 
@@ -176,10 +269,14 @@ impl<'c> Executor<'c> for Way<'c> {
     {
         match self {
             Self::Kept(kept) => kept.pool().prepare_with(sql, parameters),
+            Self::Found(place) => {
+                async move { place.on().alone().prepare_with(sql, parameters).await }.boxed()
+            }
             Self::Pool(pool) | Self::Pooler(pool) => pool.prepare_with(sql, parameters),
             Self::In(transaction) | Self::UnnamedIn(transaction) => {
                 transaction.prepare_with(sql, parameters)
             }
+            Self::Staying(_, way) => way.prepare_with(sql, parameters),
         }
     }
 
@@ -189,8 +286,10 @@ impl<'c> Executor<'c> for Way<'c> {
     {
         match self {
             Self::Kept(kept) => kept.pool().describe(sql),
+            Self::Found(place) => async move { place.on().alone().describe(sql).await }.boxed(),
             Self::Pool(pool) | Self::Pooler(pool) => pool.describe(sql),
             Self::In(transaction) | Self::UnnamedIn(transaction) => transaction.describe(sql),
+            Self::Staying(_, way) => way.describe(sql),
         }
     }
 }

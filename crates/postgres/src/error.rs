@@ -9,6 +9,8 @@ use evenfold_core::Error;
 use evenfold_core::error::Invalid;
 use sqlx::error::DatabaseError;
 
+use crate::fault::Fault;
+
 /// Codes of Postgres: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 mod code {
     pub(super) const RAISED: &str = "P0001";
@@ -51,6 +53,7 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
     // The driver's own error says no more than what the server said, and says it twice.
     let source = match error {
         sqlx::Error::Database(said) => said.into_error(),
+        sqlx::Error::Configuration(fault) => fault,
         other => other.into(),
     };
     if passes && !for_good {
@@ -78,7 +81,7 @@ fn hint(code: &str, error: &sqlx::Error) -> Option<&'static str> {
             "a pooler in transaction mode stands before the server; write `pooler=transaction` in \
              the URL, or choose it in the options",
         ),
-        _ if is_out_of_turn(error) => Some(
+        _ if matches!(error, sqlx::Error::PoolTimedOut) => Some(
             "no connection was had in time: the server does not answer, or all connections are in use",
         ),
         _ if matches!(error, sqlx::Error::Tls(_)) && !cfg!(feature = "tls") => {
@@ -139,7 +142,18 @@ pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
 
 /// Whether the call never had a connection.
 fn is_out_of_turn(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::PoolTimedOut)
+    match error {
+        sqlx::Error::PoolTimedOut => true,
+        sqlx::Error::Configuration(fault) => {
+            matches!(fault.downcast_ref(), Some(Fault::NoHost { .. }))
+        }
+        _ => false,
+    }
+}
+
+/// Whether another host may be the right one by now.
+pub(crate) fn is_of_host(error: &sqlx::Error) -> bool {
+    is_lost(error) || is_out_of_turn(error) || has_code(error, code::READ_ONLY)
 }
 
 /// Whether the same call may succeed later without anyone changing it.

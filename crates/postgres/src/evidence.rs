@@ -181,6 +181,8 @@ impl Postgres {
         if let Err(fault) = look(&self.connections).await.map_err(failed)? {
             return Err(refused(fault));
         }
+        // A store for reading may be on a standby, which does not say who writes.
+        self.writers().await?;
         if let Some(function) = lock_override(&self.connections).await.map_err(failed)? {
             return Err(refused(Fault::LockOverride { function }));
         }

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::connections::Connections;
 use crate::error::while_doing;
 use crate::fault::Fault;
+use crate::hosts::{Asked, Role, name};
 use crate::install;
 use crate::schema::{Schema, has_leases, look};
 
@@ -26,6 +27,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Facts {
     /// The version of the server, as in `15.18`.
     pub server: String,
+    /// The host that answered, as in `db.example:5432`, or the folder of its socket.
+    pub host: String,
+    /// What that is.
+    pub role: Role,
+    /// What each host that is known says that it is; where the store was opened on an application's
+    /// pool, the one that this leads to.
+    pub hosts: Vec<Asked>,
     /// The store, or why a store cannot be opened.
     pub store: Result<Schema, Fault>,
     /// The last migration of evenfold that was run; none where none was.
@@ -81,6 +89,8 @@ impl Facts {
             r#"
             SELECT
                 current_setting('server_version') AS "server!",
+                pg_is_in_recovery() AS "standby!",
+                current_setting('transaction_read_only') = 'on' AS "only_reads!",
                 current_setting('search_path') AS "search_path!",
                 current_setting('default_transaction_isolation') AS "isolation!",
                 (
@@ -94,6 +104,9 @@ impl Facts {
         .await?;
         Ok(Self {
             server: session.server.split(' ').take(1).collect(),
+            host: name(&on.options()),
+            role: Role::told(session.standby, session.only_reads),
+            hosts: on.ask().await,
             migration: found.as_ref().ok().map(|found| found.applied).filter(|last| *last > 0),
             store: found.and_then(install::ready),
             leases: has_leases(on).await?,
@@ -102,7 +115,7 @@ impl Facts {
             sequence_cache: session.sequence_cache,
             lock_override: lock_override(on).await?,
             missing_indexes: missing_indexes(on).await?,
-            transaction_pooler: is_pooled(&on.pool.connect_options()).await,
+            transaction_pooler: is_pooled(&on.options()).await,
             idle_writers: idle_writers(on).await?,
         })
     }

@@ -6,10 +6,12 @@ use std::error::Error as _;
 
 use evenfold_core::Error;
 
+use crate::hosts::{Asked, Target};
+
 /// Why a database cannot be used as a message store; each text says what to do.
 ///
-/// It is the source of the error that [`Postgres::connect`](crate::Postgres::connect) ends with, or
-/// that a cursor over several categories is refused with.
+/// It is the source of the error that [`Postgres::connect`](crate::Postgres::connect) ends with, or a
+/// later call: a write to a store for reading, say, or a cursor over several categories.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -116,7 +118,10 @@ pub enum Fault {
         missing: &'static str,
     },
     /// The server is a standby.
-    #[error("the server of database `{database}` is a standby, which only reads; name the primary")]
+    #[error(
+        "the server of database `{database}` is a standby, which only reads; name the primary, or open \
+         the store for reading by `target_session_attrs=standby` in the URL"
+    )]
     Standby {
         /// The database.
         database: String,
@@ -124,13 +129,31 @@ pub enum Fault {
     /// The sessions of the role only read.
     #[error(
         "the sessions of role `{user}` in database `{database}` only read, for \
-         default_transaction_read_only is on; turn it off for this role or database"
+         default_transaction_read_only is on; turn it off for this role or database, or open the store \
+         for reading by `target_session_attrs=read-only` in the URL"
     )]
     ReadOnly {
         /// The database.
         database: String,
         /// The role that connected.
         user: String,
+    },
+    /// None of the hosts of the URL suits what the store is for.
+    #[error("no host is one for `target_session_attrs={target}`: {}", listed(hosts))]
+    NoHost {
+        /// What the store is for.
+        target: Target,
+        /// What each host answered.
+        hosts: Vec<Asked>,
+    },
+    /// The store was opened for reading.
+    #[error(
+        "this store is for reading, as `target_session_attrs={target}` says; write by one that is \
+         opened without it"
+    )]
+    ForReading {
+        /// What the store is for.
+        target: Target,
     },
     /// The database does not keep every text.
     #[error(
@@ -150,6 +173,10 @@ impl Fault {
     pub fn of(error: &Error) -> Option<&Self> {
         error.source()?.downcast_ref()
     }
+}
+
+fn listed(hosts: &[Asked]) -> String {
+    hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// A name as SQL takes it.

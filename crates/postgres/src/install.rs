@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use evenfold_core::Error;
+use evenfold_core::error::Invalid;
 use futures::FutureExt;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -16,6 +17,7 @@ use crate::connections::Connections;
 use crate::error::{is_not_allowed, while_doing};
 use crate::facts::lock_override;
 use crate::fault::Fault;
+use crate::hosts::Target;
 use crate::options::Options;
 use crate::schema::{Found, Schema, look};
 
@@ -58,8 +60,13 @@ pub enum Install {
 
 /// Checks that the database is a store, or makes it one.
 pub(crate) async fn open(on: Connections, options: Options) -> Result<Postgres, Error> {
+    let what = options.what_to_install();
+    if !on.target.writes() && what != Install::Nothing {
+        let rule = "a store for reading installs nothing; leave out `install=` or this";
+        return Err(Invalid::new("target_session_attrs", on.target, rule).into());
+    }
     let found = seen(&on).await?;
-    let schema = match (found.and_then(ready), options.what_to_install()) {
+    let schema = match (found.and_then(ready), what) {
         (Ok(schema), Install::Adopt) if !schema.has_additions() => adopt(&on).await?,
         (Ok(schema), Install::Leases) if !schema.has_leases() => install_leases(&on).await?,
         (Ok(schema), _) => schema,
@@ -142,7 +149,7 @@ async fn run(
         .after_connect(|connection, _| {
             async move { raw_sql(LOCK_TIMEOUT).execute(connection).await.map(drop) }.boxed()
         })
-        .connect_lazy_with(on.pool.connect_options().as_ref().clone());
+        .connect_lazy_with(on.options().as_ref().clone());
     let changed = change(&own).await;
     own.close().await;
     changed.map_err(|error| failed(doing, error))?;
@@ -237,5 +244,5 @@ fn opening(error: sqlx::Error) -> Error {
 
 /// An application's own pool, that leads to the server itself.
 pub(crate) fn direct(pool: &PgPool) -> Connections {
-    Connections::shared(pool.clone(), false)
+    Connections::shared(pool.clone(), false, Target::ReadWrite)
 }

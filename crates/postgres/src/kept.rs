@@ -89,21 +89,7 @@ impl Kept {
         &'e self,
         query: impl Execute<'q, Postgres> + 'q,
     ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>> {
-        let slot = Arc::new(Slot(Mutex::new(None)));
-        let mut work = Some(Box::pin(self.pour(query, Arc::clone(&slot))));
-        stream::poll_fn(move |context| {
-            let Some(running) = &mut work else { return Poll::Ready(None) };
-            let polled = running.as_mut().poll(context);
-            match (slot.take(), polled) {
-                (Some(answer), _) => Poll::Ready(Some(Ok(answer))),
-                (None, Poll::Pending) => Poll::Pending,
-                (None, Poll::Ready(ended)) => {
-                    work = None;
-                    Poll::Ready(ended.err().map(Err))
-                }
-            }
-        })
-        .boxed()
+        poured(|slot| self.pour(query, slot))
     }
 
     /// Lays one answer after the other down in the slot.
@@ -124,13 +110,18 @@ impl Kept {
 
     /// Waits for calls under way and closes all connections.
     pub(crate) async fn close(&self) {
-        let idle = {
-            let mut state = self.0.state();
-            state.closed = true;
-            std::mem::take(&mut state.idle)
-        };
+        let idle = self.0.end();
         drop(idle);
         self.0.pool.close().await;
+    }
+
+    /// Closes all connections and waits for nobody: their server is not heard any more.
+    pub(crate) fn leave(&self) {
+        for idle in self.0.end() {
+            drop(idle.connection.detach());
+        }
+        // The pool is closed with that.
+        drop(self.0.pool.close());
     }
 
     /// The connection used last, or one of the pool. What is not [put](Self::put) back goes to the pool.
@@ -156,6 +147,13 @@ impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Keeps none from now on.
+    fn end(&self) -> Vec<Idle> {
+        let mut state = self.state();
+        state.closed = true;
+        std::mem::take(&mut state.idle)
+    }
 }
 
 impl Drop for Inner {
@@ -177,12 +175,36 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// What a future lays down, as a stream.
+pub(crate) fn poured<'e, T: Send + 'e, W>(
+    work: impl FnOnce(Arc<Slot<T>>) -> W,
+) -> BoxStream<'e, Result<T, sqlx::Error>>
+where
+    W: Future<Output = Result<(), sqlx::Error>> + Send + 'e,
+{
+    let slot = Arc::new(Slot(Mutex::new(None)));
+    let mut work = Some(Box::pin(work(Arc::clone(&slot))));
+    stream::poll_fn(move |context| {
+        let Some(running) = &mut work else { return Poll::Ready(None) };
+        let polled = running.as_mut().poll(context);
+        match (slot.take(), polled) {
+            (Some(answer), _) => Poll::Ready(Some(Ok(answer))),
+            (None, Poll::Pending) => Poll::Pending,
+            (None, Poll::Ready(ended)) => {
+                work = None;
+                Poll::Ready(ended.err().map(Err))
+            }
+        }
+    })
+    .boxed()
+}
+
 /// Where a future lays an answer down for the stream that polls it.
-struct Slot<T>(Mutex<Option<T>>);
+pub(crate) struct Slot<T>(Mutex<Option<T>>);
 
 impl<T> Slot<T> {
     /// Is done when the answer was taken.
-    async fn put(&self, answer: T) {
+    pub(crate) async fn put(&self, answer: T) {
         *self.lock() = Some(answer);
         let taken =
             poll_fn(|_| if self.lock().is_some() { Poll::Pending } else { Poll::Ready(()) });

@@ -27,7 +27,9 @@ impl LeaseStore for Postgres {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Held, Error>> {
         async move {
+            let failed = |error| of_group("renewing the leases of", group, error);
             self.require_leases()?;
+            self.connections.may_write().map_err(failed)?;
             let row = sqlx::query!(
                 r#"
                 SELECT
@@ -43,12 +45,12 @@ impl LeaseStore for Postgres {
             )
             .fetch_one(self.on())
             .await
-            .map_err(|error| of_group("renewing the leases of", group, error))?;
+            .map_err(failed)?;
             group.require_buckets(row.known.into())?;
             let leases =
                 row.buckets.unwrap_or_default().into_iter().zip(row.epochs.unwrap_or_default());
             held(leases, row.share.unwrap_or_default(), row.members.unwrap_or_default())
-                .map_err(|error| of_group("renewing the leases of", group, error))
+                .map_err(failed)
         }
         .boxed()
     }
@@ -138,7 +140,9 @@ impl Postgres {
         member: Uuid,
         buckets: Option<&[u16]>,
     ) -> Result<(), Error> {
+        let failed = |error| of_group("giving up leases of", group, error);
         self.require_leases()?;
+        self.connections.may_write().map_err(failed)?;
         let buckets: Option<Vec<i32>> =
             buckets.map(|buckets| buckets.iter().copied().map(i32::from).collect());
         let known = query_scalar!(
@@ -150,7 +154,7 @@ impl Postgres {
         )
         .fetch_one(self.on())
         .await
-        .map_err(|error| of_group("giving up leases of", group, error))?;
+        .map_err(failed)?;
         match known {
             Some(known) => Ok(group.require_buckets(known.into())?),
             None => Ok(()),

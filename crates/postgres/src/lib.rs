@@ -39,6 +39,8 @@ mod kept;
 
 mod connections;
 mod error;
+mod hosts;
+mod place;
 mod row;
 
 mod browse;
@@ -59,6 +61,7 @@ mod install;
 mod notify;
 mod options;
 mod schema;
+mod url;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -79,6 +82,7 @@ use notify::Notifier;
 
 pub use facts::{Facts, IdleWriter};
 pub use fault::Fault;
+pub use hosts::{Asked, Role, Target};
 pub use install::Install;
 pub use options::Options;
 pub use schema::Schema;
@@ -116,7 +120,7 @@ impl Postgres {
     }
 
     /// Opens the store in the database of an application's own pool, with the default
-    /// [options](Options::open).
+    /// [options](Options::open). Where that leads, also after a failover, is left to the application.
     ///
     /// # Errors
     ///
@@ -209,10 +213,11 @@ impl MessageStore for Postgres {
     }
 
     fn abilities(&self) -> &'static [Ability] {
-        if self.schema.has_leases() {
-            &[Ability::Durable, Ability::SharedByProcesses, Ability::Leases, Ability::Transactions]
-        } else {
-            &[Ability::Durable, Ability::SharedByProcesses, Ability::Transactions]
+        use Ability::{Durable, Leases, SharedByProcesses, Transactions};
+        match (self.connections.target.writes(), self.schema.has_leases()) {
+            (false, _) => &[Durable, SharedByProcesses],
+            (true, false) => &[Durable, SharedByProcesses, Transactions],
+            (true, true) => &[Durable, SharedByProcesses, Transactions, Leases],
         }
     }
 

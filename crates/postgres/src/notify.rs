@@ -3,8 +3,9 @@
 //! Owns two connections of its own, made when they are needed: one announces, the other listens. A
 //! notification within a writing transaction takes a lock of the whole server until it is committed, so
 //! what is announced is told afterwards, all that waits by one statement. That announcements arrive is
-//! not believed but tried, for a pooler takes LISTEN and delivers nothing. Who is woken is the
-//! `evenfold` crate's, and it reads at times all the same.
+//! not believed but tried, for a pooler takes LISTEN and delivers nothing. Where the store goes over to
+//! another host, both go with it. Who is woken is the `evenfold` crate's, and it reads at times all the
+//! same.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use evenfold_core::{Category, Ids, TimeOrderedIds};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgListener, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::{Acquire, Postgres, query};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -45,15 +46,19 @@ const RETRY: Duration = Duration::from_millis(100);
 const RETRY_AT_MOST: Duration = Duration::from_secs(30);
 
 /// Announces and listens for a store and its clones.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Notifier(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
-    /// Apart from the connections of the store.
-    pool: PgPool,
     on: Connections,
+    led: Mutex<Led>,
     waiting: Mutex<Waiting>,
+}
+
+/// Connections to one server, apart from those of the store.
+struct Led {
+    to: Arc<PgConnectOptions>,
+    pool: PgPool,
 }
 
 /// What is to be told, and whether somebody is at it.
@@ -65,14 +70,8 @@ struct Waiting {
 
 impl Notifier {
     pub(crate) fn new(on: &Connections) -> Self {
-        let pool = PgPoolOptions::new()
-            // Two are in use; others may hang, and are not waited for.
-            .max_connections(10)
-            .acquire_timeout(PATIENCE)
-            .test_before_acquire(false)
-            .before_acquire(|connection, of| Box::pin(is_there(connection, of.idle_for)))
-            .connect_lazy_with(on.pool.connect_options().as_ref().clone());
-        Self(Arc::new(Inner { pool, on: on.clone(), waiting: Mutex::default() }))
+        let led = Mutex::new(Led::to(on.options()));
+        Self(Arc::new(Inner { on: on.clone(), led, waiting: Mutex::default() }))
     }
 
     /// Tells soon that something was committed to a category.
@@ -109,13 +108,46 @@ impl Notifier {
     /// Closes the connections. Whoever listens and looks no more at what there is to hear is not
     /// waited for.
     pub(crate) async fn close(&self) {
-        let pool = self.0.pool.clone();
+        let pool = self.0.led().pool.clone();
         let closed = tokio::spawn(async move { pool.close().await });
         timeout(PROBE_WITHIN, closed).await.ok();
     }
 }
 
+impl Led {
+    fn to(to: Arc<PgConnectOptions>) -> Self {
+        let pool = PgPoolOptions::new()
+            // Two are in use; others may hang, and are not waited for.
+            .max_connections(10)
+            .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
+            .before_acquire(|connection, of| Box::pin(is_there(connection, of.idle_for)))
+            .connect_lazy_with(to.as_ref().clone());
+        Self { to, pool }
+    }
+}
+
 impl Inner {
+    fn led(&self) -> MutexGuard<'_, Led> {
+        self.led.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To where the store is now. A pool that leads elsewhere is closed, so that who listens there hears
+    /// of it; nobody waits for that server.
+    fn pool(&self) -> PgPool {
+        let to = self.on.options();
+        let mut led = self.led();
+        if !Arc::ptr_eq(&led.to, &to) && !led.pool.is_closed() {
+            let left = std::mem::replace(&mut *led, Led::to(to));
+            drop(left.pool.close());
+        }
+        led.pool.clone()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.led().pool.is_closed()
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,7 +205,7 @@ impl Telling {
 
     fn take(&mut self) -> Option<Vec<String>> {
         let mut waiting = self.of.waiting();
-        self.is_done = waiting.texts.is_empty() || self.of.pool.is_closed();
+        self.is_done = waiting.texts.is_empty() || self.of.is_closed();
         waiting.is_told = !self.is_done;
         waiting.is_told.then(|| waiting.texts.drain().collect())
     }
@@ -185,11 +217,16 @@ impl Telling {
     ) -> Result<(), sqlx::Error> {
         let mut of_now = match connection.take() {
             Some(connection) => connection,
-            None => self.of.pool.acquire().await?,
+            None => self.of.pool().acquire().await?,
         };
-        self.of.send(&mut of_now, texts).await?;
-        *connection = Some(of_now);
-        Ok(())
+        let told = timeout(PATIENCE, self.of.send(&mut of_now, texts)).await;
+        let told = told.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        match told {
+            Ok(()) => *connection = Some(of_now),
+            // What is there may not answer any more, or only read from now on.
+            Err(_) => drop(of_now.detach()),
+        }
+        told
     }
 }
 
@@ -223,7 +260,7 @@ impl Hearing {
 
     /// The next thing heard; none when the store is closed.
     async fn next(&mut self) -> Option<Announcement> {
-        while !self.notifier.0.pool.is_closed() {
+        while !self.notifier.0.is_closed() {
             if let Some(announcement) = self.step().await {
                 return Some(announcement);
             }
@@ -276,7 +313,7 @@ impl Hearing {
             let longer = RETRY.saturating_mul(2_u32.saturating_pow(self.failures));
             sleep(longer.min(RETRY_AT_MOST)).await;
         }
-        let mut listener = PgListener::connect_with(&self.notifier.0.pool).await?;
+        let mut listener = PgListener::connect_with(&self.notifier.0.pool()).await?;
         listener.listen(CHANNEL).await?;
         listener.eager_reconnect(false);
         self.listener = Some(listener);

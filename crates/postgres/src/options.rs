@@ -1,9 +1,8 @@
 //! What can be chosen before a store is opened: by a URL, or by methods where the URL says nothing.
 //!
-//! Owns the parameters that are ours; all others are the driver's. What is done with them is in
-//! `install.rs`.
+//! Owns what each choice means, and how a server is reached. A URL is read in `url.rs`; what is done
+//! with the database is in `install.rs`.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use evenfold_core::Error;
@@ -15,29 +14,15 @@ use tokio::time::timeout;
 use crate::connections::Connections;
 use crate::error::while_doing;
 use crate::facts::Facts;
+use crate::hosts::{Hosts, Target, name};
 use crate::install::Install;
 use crate::kept::QUIET;
 use crate::notify::Notifier;
-use crate::{Postgres, install};
+use crate::place::Place;
+use crate::{Postgres, install, url};
 
 /// How long a connection is waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The parameters that the driver knows; others it would pass over in silence.
-const DRIVERS: [&str; 12] = [
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "application_name",
-    "options",
-];
 
 /// What can be chosen of a store; the defaults suit a service.
 ///
@@ -48,14 +33,21 @@ pub struct Options {
     connections: u32,
     install: Install,
     pooler: bool,
+    target: Target,
     wakeups: bool,
 }
 
 impl Options {
-    /// The defaults: 10 connections, nothing is installed, no pooler in transaction mode, and
-    /// processes wake each other.
+    /// The defaults: 10 connections, nothing is installed, no pooler in transaction mode, a store to
+    /// write to, and processes wake each other.
     pub const fn new() -> Self {
-        Self { connections: 10, install: Install::Nothing, pooler: false, wakeups: true }
+        Self {
+            connections: 10,
+            install: Install::Nothing,
+            pooler: false,
+            target: Target::ReadWrite,
+            wakeups: true,
+        }
     }
 
     /// How many connections there may be, 1 to 1,000; 10 by default, made as they are needed. In a
@@ -94,13 +86,22 @@ impl Options {
         self
     }
 
+    /// What the store is for, and so which of the hosts of the URL it is on; to write to by default.
+    /// In a URL `target_session_attrs=`, with the words of [`Target`].
+    #[must_use]
+    pub const fn target_session_attrs(mut self, target: Target) -> Self {
+        self.target = target;
+        self
+    }
+
     /// Whether processes wake each other's subscribers when something was written; by default they do.
     /// In a URL `wakeups=yes` or `wakeups=no`.
     ///
     /// It takes a connection beside the store's own to announce by NOTIFY, made with the first message
     /// that is written, and another to LISTEN, made with the first subscriber that waits. Without them,
-    /// and behind a [pooler](Self::transaction_pooler), which lets nobody listen, a subscriber hears
-    /// of other processes when it polls.
+    /// behind a [pooler](Self::transaction_pooler), and [for reading](Self::target_session_attrs), as
+    /// neither a pooler nor a standby lets anybody listen, a subscriber hears of other processes when it
+    /// polls.
     #[must_use]
     pub const fn wakeups(mut self, are_wanted: bool) -> Self {
         self.wakeups = are_wanted;
@@ -109,7 +110,7 @@ impl Options {
 
     /// Announces and listens, if that is wanted.
     pub(crate) fn notifier(self, on: &Connections) -> Option<Notifier> {
-        self.wakeups.then(|| Notifier::new(on))
+        (self.wakeups && on.target.writes()).then(|| Notifier::new(on))
     }
 
     /// What becomes of a database without a store, or not ours.
@@ -122,6 +123,18 @@ impl Options {
     /// be the folder of a socket, `hostaddr`, `port`, `dbname`, `user`, `password`, `sslmode`,
     /// `sslrootcert`, `sslcert`, `sslkey`, `application_name`, and `options`, settings of the session
     /// as in `options=-c%20lock_timeout%3D2s`.
+    ///
+    /// Several hosts are written as in libpq: `postgres://me@one:5432,two:5433/bank`, or
+    /// `?host=/run/one,/run/two&port=5432,5433`. All are asked at once, and the store is on the first
+    /// that answers and suits: by default, the one that takes writes. When that one fails, or only
+    /// reads from then on, calls end in an error that [is
+    /// unavailable](evenfold_core::Error::is_unavailable), and the next ones wait for up to 10 seconds
+    /// until another host suits. A write whose answer was lost is looked for there by its ids, as
+    /// ever.
+    ///
+    /// What a primary acknowledged is on the next one only if that had it: name its standbys in
+    /// `synchronous_standby_names`. That also keeps a primary which is cut off from acknowledging. To
+    /// make sure that no two hosts take writes is up to whoever promotes one.
     ///
     /// # Errors
     ///
@@ -154,96 +167,47 @@ impl Options {
     /// they do; our own schema needs none. Set `test_before_acquire(false)` on the pool: otherwise
     /// each call costs a round trip more. [`Postgres::close`] leaves the pool open.
     ///
+    /// Where the pool leads is the application's affair too. After a failover it is led to the next
+    /// primary by [`PgPool::set_connect_options`]; until then writes end in errors that [are
+    /// unavailable](evenfold_core::Error::is_unavailable).
+    ///
     /// # Errors
     ///
     /// Those of [`Postgres::connect`], without those of a URL.
     pub async fn open(self, pool: PgPool) -> Result<Postgres, Error> {
-        install::open(Connections::shared(pool, self.pooler), self).await
+        install::open(Connections::shared(pool, self.pooler, self.target), self).await
     }
 
     /// Connects once by itself, for a pool tries again and again and does not say why it cannot.
     async fn reach(self, url: &str) -> Result<(Self, Connections), Error> {
-        let (connection, options) = self.with_url(url)?;
-        let pool = options.pool(connection);
-        let connection = pool.connect_options();
-        let place = match connection.get_socket() {
-            Some(folder) => folder.display().to_string(),
-            None => format!("{}:{}", connection.get_host(), connection.get_port()),
-        };
-        let doing = format!("connecting to {place}");
-        match timeout(PATIENCE, PgConnection::connect_with(&connection)).await {
-            Ok(Ok(connection)) => drop(connection.close().await),
-            Ok(Err(error)) => return Err(while_doing(doing, error)),
-            Err(late) => return Err(Error::unavailable(doing, late)),
+        let (hosts, options) = url::read(url, self)?;
+        let each: Vec<_> = hosts.into_iter().map(|host| options.session(host)).collect();
+        let Self { pooler, target, .. } = options;
+        if let ([host], true) = (&each[..], target.writes()) {
+            let doing = format!("connecting to {}", name(host));
+            match timeout(PATIENCE, PgConnection::connect_with(host)).await {
+                Ok(Ok(connection)) => drop(connection.close().await),
+                Ok(Err(error)) => return Err(while_doing(doing, error)),
+                Err(late) => return Err(Error::unavailable(doing, late)),
+            }
+            let pool = options.pool().connect_lazy_with(host.clone());
+            return Ok((options, Connections::own(pool, pooler)));
         }
-        Ok((options, Connections::own(pool, options.pooler)))
-    }
-
-    fn with_url(mut self, url: &str) -> Result<(PgConnectOptions, Self), Invalid> {
-        let refuse = |rule: String| {
-            // The rest of a URL may hold a password.
-            let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-            Err(Invalid::new("Postgres URL", format_args!("{scheme}:…"), rule))
-        };
-        if url.contains('\0') || url.contains("%00") {
-            return refuse("it holds the character NUL".to_owned());
-        }
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return refuse("it begins with `postgres://`".to_owned());
-        }
-        let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
-        let mut others = Vec::new();
-        for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
-            self = match parameter.split_once('=') {
-                Some(("install", "no")) => self.install(Install::Nothing),
-                Some(("install", "yes")) => self.install(Install::Missing),
-                Some(("install", "adopt")) => self.install(Install::Adopt),
-                Some(("install", "leases")) => self.install(Install::Leases),
-                Some(("install", _)) => {
-                    return refuse("`install=` is `no`, `yes`, `adopt` or `leases`".to_owned());
-                }
-                Some(("pooler", "none")) => self.transaction_pooler(false),
-                Some(("pooler", "transaction")) => self.transaction_pooler(true),
-                Some(("pooler", _)) => {
-                    return refuse("`pooler=` is `none` or `transaction`".to_owned());
-                }
-                Some(("wakeups", "no")) => self.wakeups(false),
-                Some(("wakeups", "yes")) => self.wakeups(true),
-                Some(("wakeups", _)) => {
-                    return refuse("`wakeups=` is `yes` or `no`".to_owned());
-                }
-                Some(("connections", number)) => match number.parse() {
-                    Ok(number) => self.connections(number)?,
-                    Err(_) => return refuse("`connections=` is a number, 1 to 1000".to_owned()),
-                },
-                Some((name, _)) if DRIVERS.contains(&name) || name.starts_with("options[") => {
-                    others.push(parameter);
-                    self
-                }
-                _ => {
-                    let name = parameter.split('=').next().unwrap_or_default();
-                    return refuse(format!(
-                        "there is no parameter `{name}`; ours are `install=`, `pooler=`, \
-                         `connections=` and `wakeups=`, and the driver's are {}",
-                        DRIVERS.join(", "),
-                    ));
-                }
-            };
-        }
-        match PgConnectOptions::from_str(&format!("{place}?{}", others.join("&"))) {
-            Ok(connection) => Ok((connection, self)),
-            Err(error) => refuse(error.to_string()),
-        }
+        let hosts = Hosts { each, target };
+        let found = hosts.find(PATIENCE).await.cloned();
+        let found = found.map_err(|fault| Error::unavailable("looking for the host", fault))?;
+        let place = Place::new(hosts, &found, options.pool(), pooler);
+        Ok((options, Connections::found(place, pooler, target)))
     }
 
     /// The functions of Message DB name each other without their schema, so each connection looks
     /// there; a batch checks its version after it waited for the lock, which needs that isolation.
-    fn pool(self, connection: PgConnectOptions) -> PgPool {
+    fn session(self, connection: PgConnectOptions) -> PgConnectOptions {
         let connection = match connection.get_application_name() {
             Some(_) => connection,
             None => connection.application_name("evenfold"),
         };
-        let connection = if self.pooler {
+        if self.pooler {
             // Poolers refuse a session's own settings, and each transaction makes them here.
             connection.extra_float_digits(None)
         } else {
@@ -251,14 +215,16 @@ impl Options {
                 ("search_path", "message_store,public"),
                 ("default_transaction_isolation", "read committed"),
             ])
-        };
+        }
+    }
+
+    fn pool(self) -> PgPoolOptions {
         PgPoolOptions::new()
             .max_connections(self.connections)
             .acquire_timeout(PATIENCE)
             // It would cost a round trip for each call; a connection in use is known to be there.
             .test_before_acquire(false)
             .before_acquire(|connection, of| Box::pin(is_there(connection, of.idle_for)))
-            .connect_lazy_with(connection)
     }
 }
 
@@ -276,47 +242,5 @@ pub(crate) async fn is_there(
 impl Default for Options {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_names_a_database_and_its_parameters_win() {
-        let url = "postgres://me:secret@db.example:5433/bank?connections=3&install=yes&\
-                   pooler=transaction&wakeups=no&application_name=teller";
-        let (connection, options) = Options::new().with_url(url).unwrap();
-        assert_eq!(connection.get_host(), "db.example");
-        assert_eq!(connection.get_database(), Some("bank"));
-        assert_eq!(connection.get_application_name(), Some("teller"));
-        let chosen =
-            Options { connections: 3, install: Install::Missing, pooler: true, wakeups: false };
-        assert_eq!(options, chosen);
-    }
-
-    #[test]
-    fn a_url_of_anything_else_is_refused_without_its_password() {
-        for (url, said) in [
-            ("bank", "it begins with `postgres://`"),
-            ("mysql://me:secret@localhost/bank", "it begins with `postgres://`"),
-            (
-                "postgres://me:secret@localhost/bank?install=maybe",
-                "`no`, `yes`, `adopt` or `leases`",
-            ),
-            ("postgres://me:secret@localhost/bank?pooler=statement", "`none` or `transaction`"),
-            ("postgres://me:secret@localhost/bank?wakeups=maybe", "`yes` or `no`"),
-            ("postgres://me:secret@localhost/bank?connections=0", "1 to 1000"),
-            ("postgres://me:secret@localhost/bank?connections=many", "1 to 1000"),
-            ("postgres://me:secret@localhost/bank?instal=yes", "no parameter `instal`; ours are"),
-            ("postgres://me:secret@localhost/bank?install", "no parameter `install`; ours are"),
-            ("postgres://me:secret@localhost/ba%00nk", "the character NUL"),
-            ("postgres://me:secret@localhost:port/bank", "Postgres URL `postgres:…`: "),
-        ] {
-            let refused = Options::new().with_url(url).unwrap_err().to_string();
-            assert!(refused.contains(said), "{refused}");
-            assert!(!refused.contains("secret"), "{refused}");
-        }
     }
 }

@@ -126,12 +126,12 @@ async fn see(on: &Connections) -> Result<Seen, sqlx::Error> {
 
 impl Seen {
     /// The first right of a store that the role does not have.
-    fn missing_grant(&self) -> Option<&'static str> {
+    fn missing_grant(&self, writes: bool) -> Option<&'static str> {
         let rights = [
             (self.may_use, "USAGE on schema message_store"),
             (self.may_read, "SELECT on message_store.messages"),
-            (self.may_write, "INSERT on message_store.messages"),
-            (self.may_count, "USAGE on message_store.messages_global_position_seq"),
+            (self.may_write || !writes, "INSERT on message_store.messages"),
+            (self.may_count || !writes, "USAGE on message_store.messages_global_position_seq"),
             (self.may_call, "EXECUTE on the functions of message_store"),
             (self.may_read_books, "SELECT on message_store._evenfold_migrations"),
         ];
@@ -139,18 +139,19 @@ impl Seen {
     }
 }
 
-/// What kind of store a database is, or why it is none to write to.
+/// What kind of store a database is, or why it is none for what it is to be used for.
 pub(crate) async fn look(on: &Connections) -> Result<Result<Found, Fault>, sqlx::Error> {
     let found = see(on).await?;
-    let missing = found.missing_grant();
+    let writes = on.target.writes();
+    let missing = found.missing_grant(writes);
     let (database, user) = (found.database, found.user);
     if found.encoding != "UTF8" {
         return Ok(Err(Fault::Encoding { database, encoding: found.encoding }));
     }
-    if found.standby {
+    if writes && found.standby {
         return Ok(Err(Fault::Standby { database }));
     }
-    if found.only_reads {
+    if writes && found.only_reads {
         return Ok(Err(Fault::ReadOnly { database, user }));
     }
     if !found.has_messages {

@@ -61,10 +61,14 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// On the host where the store is now. A store for reading has none, for it is there to be written
+    /// in.
     pub(crate) async fn begin(store: &Postgres) -> Result<Self, Error> {
-        let begun = store.connections.begin().await;
-        let begun = begun.map_err(|error| while_doing("beginning a transaction", error))?;
-        Ok(Self { store: store.clone(), on: Mutex::new(begun), unsure: false.into() })
+        let failed = |error| while_doing("beginning a transaction", error);
+        store.connections.may_write().map_err(failed)?;
+        let (begun, connections) = store.connections.begin().await.map_err(failed)?;
+        let store = Postgres { connections, ..store.clone() };
+        Ok(Self { store, on: Mutex::new(begun), unsure: false.into() })
     }
 
     /// The connection that it is on, for statements of your own. Leave its end to who began it.
@@ -90,14 +94,16 @@ impl Transaction {
     /// The server takes the commit of a failed transaction for a rollback and says nothing of it, so it
     /// is asked before.
     async fn end(self) -> Result<(), sqlx::Error> {
-        let mut transaction = self.on.into_inner();
-        if self.unsure.into_inner()
-            && let Err(error) = run(&mut transaction, "SAVEPOINT evenfold_end").await
+        let Self { store: Postgres { connections, .. }, on, unsure } = self;
+        let mut transaction = on.into_inner();
+        if unsure.into_inner()
+            && let Err(error) =
+                run(connections.within(&mut transaction), "SAVEPOINT evenfold_end").await
         {
-            transaction.rollback().await.ok();
+            connections.ended(transaction.rollback()).await.ok();
             return Err(error);
         }
-        transaction.commit().await
+        connections.ended(transaction.commit()).await
     }
 }
 
@@ -130,6 +136,10 @@ impl HandlerTransaction for Transaction {
     /// Where the connection is gone the server rolls it back, and a connection whose rollback was not
     /// waited for the pool does not hand out before that is done.
     fn rollback(self: Box<Self>) -> BoxFuture<'static, ()> {
-        async { self.on.into_inner().rollback().await.unwrap_or_default() }.boxed()
+        async move {
+            let Self { store, on, .. } = *self;
+            store.connections.ended(on.into_inner().rollback()).await.unwrap_or_default();
+        }
+        .boxed()
     }
 }

@@ -16,7 +16,7 @@ use sqlx::{PgConnection, PgTransaction, raw_sql};
 
 use crate::connections::Way;
 use crate::error::{Refusal, is_of_transaction, refusal};
-use crate::write::{GOES, find, never_late_enough, writing};
+use crate::write::{GOES, check_target, find, never_late_enough, writing};
 use crate::{Postgres, read};
 
 impl Postgres {
@@ -89,6 +89,7 @@ impl WriteStore for Within<'_> {
     ) -> BoxFuture<'a, Result<Written, Error>> {
         async move {
             check_batch(messages)?;
+            check_target(&self.store.connections, stream, messages)?;
             let mut transaction = self.on.lock().await;
             write(self.store, &mut transaction, stream, messages, expected).await
         }
@@ -199,17 +200,17 @@ async fn attempt(
 ) -> Result<Option<Written>, Error> {
     let connections = &store.connections;
     let failed = |error| writing(stream, messages, error);
-    run(transaction, SAVE).await.map_err(failed)?;
+    run(connections.within(transaction), SAVE).await.map_err(failed)?;
     let on = connections.within(transaction);
     let refused = match store.insert(on, stream, messages, expected).await {
         Ok(Some(last)) => {
-            run(transaction, KEEP).await.map_err(failed)?;
+            run(connections.within(transaction), KEEP).await.map_err(failed)?;
             return Ok(Some(Written::now(last)));
         }
         Ok(None) => None,
         Err(error) => Some(error),
     };
-    let undone = run(transaction, UNDO).await;
+    let undone = run(connections.within(transaction), UNDO).await;
     let refused = match refused {
         // A serialization failure is one of the whole transaction, perhaps of its own tables. What the
         // server says to this, the next statement says as well.
@@ -239,11 +240,8 @@ const SAVE: &str = "SAVEPOINT evenfold_write";
 const KEEP: &str = "RELEASE SAVEPOINT evenfold_write";
 const UNDO: &str = "ROLLBACK TO SAVEPOINT evenfold_write; RELEASE SAVEPOINT evenfold_write";
 
-pub(crate) async fn run(
-    transaction: &mut PgConnection,
-    sql: &'static str,
-) -> Result<(), sqlx::Error> {
-    raw_sql(sql).execute(transaction).await.map(drop)
+pub(crate) async fn run(on: Way<'_>, sql: &'static str) -> Result<(), sqlx::Error> {
+    raw_sql(sql).execute(on).await.map(drop)
 }
 
 /// Whether a statement sees what was committed until it began, so that to try again can help.

@@ -12,7 +12,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use crate::connections::Way;
+use crate::connections::{Connections, Way};
 use crate::error::{Refusal, is_lost, refusal, while_doing};
 use crate::row::{decode, query_messages};
 use crate::{Postgres, own};
@@ -35,6 +35,15 @@ pub(crate) fn writing(stream: &StreamName, messages: &[NewMessage], error: sqlx:
     }
 }
 
+/// Whether this store writes at all.
+pub(crate) fn check_target(
+    on: &Connections,
+    stream: &StreamName,
+    messages: &[NewMessage],
+) -> Result<(), Error> {
+    on.may_write().map_err(|error| writing(stream, messages, error))
+}
+
 /// How often a write is made that was refused for a reason that is gone when it is looked for. Once
 /// more is enough, unless others write to the same stream all the time.
 pub(crate) const GOES: u32 = 100;
@@ -53,6 +62,7 @@ impl Postgres {
         expected: ExpectedVersion,
     ) -> Result<Written, Error> {
         check_batch(messages)?;
+        check_target(&self.connections, stream, messages)?;
         for _ in 0..GOES {
             if let Some(written) = self.attempt(stream, messages, expected).await? {
                 return Ok(written);

@@ -1,6 +1,6 @@
 //! The Postgres store keeps the laws of a store, on Message DB 1.3 as its own scripts install it, on 1.2
-//! with leases beside it, on a Message DB that was adopted, and on our schema; each law has a fresh
-//! database, and a role that may do no more than a service.
+//! with leases beside it, on a Message DB that was adopted, on our schema, and where its URL names several
+//! hosts; each law has a fresh database, and a role that may do no more than a service.
 
 use crate::common::{MESSAGE_DB, figures, with};
 use std::sync::Arc;
@@ -47,8 +47,14 @@ impl Backend for On {
         home: &'a TestDatabase,
     ) -> BoxFuture<'a, Result<Arc<dyn MessageStore>, Error>> {
         async {
-            let store = Postgres::connect(&home.url_as(ROLE)).await?;
-            assert_eq!(store.schema().is_ours(), self.0 == "postgres", "{store:?}");
+            let mut url = home.url_as(ROLE);
+            if self.0 == "postgres-several-hosts" {
+                let folder = url.split_once("?host=").map(|(_, folder)| folder.to_owned());
+                url = format!("{url},{}", folder.unwrap_or_default());
+            }
+            let store = Postgres::connect(&url).await?;
+            let is_ours = matches!(self.0, "postgres" | "postgres-several-hosts");
+            assert_eq!(store.schema().is_ours(), is_ours, "{store:?}");
             assert_eq!(store.schema().has_leases(), self.0 != "postgres-message-db", "{store:?}");
             let store: Arc<dyn MessageStore> = Arc::new(store);
             Ok(store)
@@ -122,4 +128,8 @@ mod adopted {
 
 mod ours {
     tests_of!(On("postgres"));
+}
+
+mod several_hosts {
+    tests_of!(On("postgres-several-hosts"));
 }

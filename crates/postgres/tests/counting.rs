@@ -31,17 +31,17 @@ use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
 const ANY: ExpectedVersion = ExpectedVersion::Any;
 
 /// Follows one category as a subscriber does, and notes whatever should not be.
-struct Reader {
+pub(crate) struct Reader {
     query: CategoryQuery,
     from: GlobalPosition,
-    seen: HashSet<Uuid>,
+    pub(crate) seen: HashSet<Uuid>,
     next: HashMap<StreamName, Position>,
-    polls: u64,
-    faults: Vec<String>,
+    pub(crate) polls: u64,
+    pub(crate) faults: Vec<String>,
 }
 
 impl Reader {
-    fn of(category: Category) -> Self {
+    pub(crate) fn of(category: Category) -> Self {
         Self {
             query: CategoryQuery::new(category),
             from: GlobalPosition::START,
@@ -53,7 +53,7 @@ impl Reader {
     }
 
     /// Reads what there is from where it stands, and says how much that was.
-    async fn poll(&mut self, store: &Postgres) -> Result<usize> {
+    pub(crate) async fn poll(&mut self, store: &Postgres) -> Result<usize> {
         let page = store.read_category(&self.query, self.from, BatchSize::new(100)?).await?;
         self.polls += 1;
         for message in &page {

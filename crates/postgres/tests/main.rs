@@ -23,6 +23,7 @@ mod leases;
 mod plans;
 
 mod counting;
+mod failover;
 mod faults;
 mod killed;
 mod merged;

@@ -20,14 +20,14 @@ fn category(name: &str) -> Result<Category> {
 }
 
 /// Listens, and has heard itself.
-async fn hearing(store: &Postgres) -> Result<BoxStream<'static, Announcement>> {
+pub(crate) async fn hearing(store: &Postgres) -> Result<BoxStream<'static, Announcement>> {
     let mut announcements = store.announcements();
     until(&mut announcements, &Announcement::Alive).await?;
     Ok(announcements)
 }
 
 /// Everything up to this one, which is heard sooner or later.
-async fn until(
+pub(crate) async fn until(
     announcements: &mut BoxStream<'static, Announcement>,
     awaited: &Announcement,
 ) -> Result<Vec<Announcement>> {

@@ -96,6 +96,27 @@ async fn an_application_writes_in_its_own_transaction_behind_a_pooler() -> Resul
 }
 
 #[tokio::test]
+async fn each_of_several_hosts_may_have_a_pooler() -> Result {
+    let database = TestDatabase::from_template(MESSAGE_DB).await?;
+    let pooler = Pooler::start(2)?;
+    let url = pooler.url(&database, "message_store");
+    let folder = url.split_once("?host=").ok_or("no host")?.1;
+    let url = format!("{url},/nowhere,{folder}&pooler=transaction");
+    let store = Postgres::connect(&url).await?;
+    let stream = StreamName::new("account-1")?;
+    for round in 0..10 {
+        let batch = messages(round * 10..round * 10 + 1 + round % 3)?;
+        store.write(&stream, &batch, ExpectedVersion::Any).await?;
+    }
+    let page = store.read_stream(&stream, Position::START, BatchSize::DEFAULT).await?;
+    assert_eq!(page.len(), (0..10).map(|round| 1 + round % 3).sum::<usize>());
+    let facts = store.facts().await?;
+    let answered: Vec<_> = facts.hosts.iter().map(|asked| asked.role.is_ok()).collect();
+    assert_eq!(answered, [true, false, true], "{facts:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_pooler_that_nobody_spoke_of_is_named_in_the_error() -> Result {
     let database = TestDatabase::new().await?;
     let pooler = Pooler::start(1)?;

@@ -1,6 +1,7 @@
 //! What the tests of a database share: a connection beside the store, messages to write, a wait.
 
 pub(crate) mod figures;
+pub(crate) mod load;
 pub(crate) mod locks;
 pub(crate) mod pooler;
 pub(crate) mod python;

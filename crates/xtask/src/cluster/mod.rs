@@ -10,6 +10,7 @@ mod server;
 
 use std::env;
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -114,20 +115,32 @@ impl Cluster {
     ///
     /// When one of them does not start.
     pub fn standby(&mut self, name: &str) -> Result<Self> {
-        let primary = self.home.folder.clone();
-        let settings = [
-            format!("cluster_name={name}"),
-            format!("primary_conninfo=host={} user=postgres", primary.display()),
-        ];
-        let settings = self.settings.iter().cloned().chain(settings);
+        // It finds its primary again at once, and the server waits five seconds unless told.
+        let own = [format!("cluster_name={name}"), "wal_retrieve_retry_interval=100ms".to_owned()];
+        let settings = self.settings.iter().cloned().chain(own);
         let mut standby = Self::empty(self.bin.clone(), settings, name)?;
         self.stop()?;
         let mut copy = standby.home.command(Path::new("cp"));
-        standby.do_in_home(copy.arg("-R").args([&primary.join("data"), Path::new("data")]))?;
+        let data = self.home.folder.join("data");
+        standby.do_in_home(copy.arg("-R").args([&data, Path::new("data")]))?;
         self.start()?;
-        File::create(standby.home.folder.join("data/standby.signal"))?;
-        standby.start()?;
+        standby.follow(self)?;
         Ok(standby)
+    }
+
+    /// Starts the server, which is not running, on the data that it left, as a hot standby of another.
+    /// Whom it follows stands in a file, so that `ALTER SYSTEM` can change it.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start, with what it said.
+    pub fn follow(&mut self, primary: &Self) -> Result {
+        let data = self.home.folder.join("data");
+        File::create(data.join("standby.signal"))?;
+        let mut file = File::options().append(true).open(data.join("postgresql.auto.conf"))?;
+        let place = primary.home.folder.display();
+        writeln!(file, "primary_conninfo = 'host={place} user=postgres'")?;
+        self.start()
     }
 
     /// Says which server answers and where.

@@ -1,0 +1,239 @@
+//! A URL taken apart: what is ours, and what the driver is told of each host.
+//!
+//! Owns the parameters that are ours, and lists of hosts, which are libpq's and which the driver does
+//! not know. What the parameters mean is in `options.rs`.
+
+use std::iter::zip;
+use std::str::FromStr;
+
+use evenfold_core::error::Invalid;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::hosts::Target;
+use crate::install::Install;
+use crate::options::Options;
+
+/// The parameters that the driver knows; others it would pass over in silence.
+const DRIVERS: [&str; 12] = [
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "application_name",
+    "options",
+];
+
+/// Those that may be a list, with an item for each host.
+const LISTS: [&str; 3] = ["host", "hostaddr", "port"];
+
+/// The hosts that a URL names, and the options with what it says of them.
+pub(crate) fn read(
+    url: &str,
+    options: Options,
+) -> Result<(Vec<PgConnectOptions>, Options), Invalid> {
+    // The rest of a URL may hold a password.
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    let refuse = |rule| Invalid::new("Postgres URL", format_args!("{scheme}:…"), rule);
+    let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| is_ours(scheme)) else {
+        return Err(refuse("it begins with `postgres://`".to_owned()));
+    };
+    if url.contains('\0') || url.contains("%00") {
+        return Err(refuse("it holds the character NUL".to_owned()));
+    }
+    let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut options = options;
+    let mut others = Vec::new();
+    for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+        options = match parameter.split_once('=') {
+            Some((name, value)) if DRIVERS.contains(&name) || name.starts_with("options[") => {
+                others.push((name, value));
+                options
+            }
+            Some((name, value)) => options.with(name, value).map_err(refuse)?,
+            None => return Err(refuse(unknown(parameter))),
+        };
+    }
+    let hosts = urls(scheme, place, &others).map_err(refuse)?;
+    let hosts = hosts.iter().map(|url| PgConnectOptions::from_str(url));
+    let hosts = hosts.collect::<Result<_, _>>().map_err(|error| refuse(error.to_string()))?;
+    Ok((hosts, options))
+}
+
+fn is_ours(scheme: &str) -> bool {
+    matches!(scheme, "postgres" | "postgresql")
+}
+
+fn unknown(name: &str) -> String {
+    format!(
+        "there is no parameter `{name}`; ours are `install=`, `pooler=`, `connections=`, \
+         `wakeups=` and `target_session_attrs=`, and the driver's are {}",
+        DRIVERS.join(", "),
+    )
+}
+
+impl Options {
+    /// With a parameter of ours.
+    fn with(self, name: &str, value: &str) -> Result<Self, String> {
+        match (name, value) {
+            ("install", "no") => Ok(self.install(Install::Nothing)),
+            ("install", "yes") => Ok(self.install(Install::Missing)),
+            ("install", "adopt") => Ok(self.install(Install::Adopt)),
+            ("install", "leases") => Ok(self.install(Install::Leases)),
+            ("install", _) => Err("`install=` is `no`, `yes`, `adopt` or `leases`".to_owned()),
+            ("pooler", "none") => Ok(self.transaction_pooler(false)),
+            ("pooler", "transaction") => Ok(self.transaction_pooler(true)),
+            ("pooler", _) => Err("`pooler=` is `none` or `transaction`".to_owned()),
+            ("connections", number) => {
+                let number = number.parse().ok().and_then(|number| self.connections(number).ok());
+                number.ok_or_else(|| "`connections=` is a number, 1 to 1000".to_owned())
+            }
+            ("wakeups", "no") => Ok(self.wakeups(false)),
+            ("wakeups", "yes") => Ok(self.wakeups(true)),
+            ("wakeups", _) => Err("`wakeups=` is `yes` or `no`".to_owned()),
+            ("target_session_attrs", word) => match word.parse() {
+                Ok(target) => Ok(self.target_session_attrs(target)),
+                Err(()) => Err(format!("`target_session_attrs=` is {}", Target::WORDS)),
+            },
+            (name, _) => Err(unknown(name)),
+        }
+    }
+}
+
+/// A URL for each host: the items of lists by turns, and all else the same. One host stays as it is.
+fn urls(scheme: &str, place: &str, parameters: &[(&str, &str)]) -> Result<Vec<String>, String> {
+    let (authority, path) = place.find('/').map_or((place, ""), |end| place.split_at(end));
+    let (user, named) =
+        authority.rfind('@').map_or(("", authority), |at| authority.split_at(at + 1));
+    let named = items(named);
+    let values: Vec<_> = parameters
+        .iter()
+        .map(|(name, value)| if LISTS.contains(name) { items(value) } else { vec![*value] })
+        .collect();
+    let lists = || zip(parameters, &values).filter(|((name, _), _)| LISTS.contains(name));
+    let count = lists().map(|(_, items)| items.len()).chain([named.len()]).max().unwrap_or(1);
+    for ((name, _), items) in lists() {
+        // As in libpq, one port is that of all hosts.
+        if items.len() != count && !(*name == "port" && items.len() == 1) {
+            let items = items.len();
+            return Err(format!("`{name}=` has {items}, and there are {count} hosts"));
+        }
+    }
+    let hosts_are_listed = lists().any(|((name, _), _)| *name != "port");
+    if named.len() != count && !(hosts_are_listed && named.len() == 1) {
+        let named = named.len();
+        return Err(format!(
+            "lists differ in length: {named} before the database, {count} after it"
+        ));
+    }
+    let nth = |items: &[&str], number: usize| {
+        items.get(number).or(items.first()).copied().unwrap_or_default().to_owned()
+    };
+    Ok((0..count)
+        .map(|number| {
+            let parameters: Vec<_> = zip(parameters, &values)
+                .map(|((name, _), items)| format!("{name}={}", nth(items, number)))
+                .collect();
+            let host = nth(&named, number);
+            format!("{scheme}://{user}{host}{path}?{}", parameters.join("&"))
+        })
+        .collect())
+}
+
+/// The items of a list; a program that makes URLs may write the comma by its number.
+fn items(list: &str) -> Vec<&str> {
+    let mut items = Vec::new();
+    for item in list.split(',') {
+        items.extend(item.split("%2C").flat_map(|item| item.split("%2c")));
+    }
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::name;
+
+    fn hosts(url: &str) -> Vec<String> {
+        read(url, Options::new()).unwrap().0.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_url_names_a_database_and_its_parameters_win() {
+        let url = "postgres://me:secret@db.example:5433/bank?connections=3&install=yes&\
+                   pooler=transaction&wakeups=no&application_name=teller&target_session_attrs=any";
+        let (hosts, options) = read(url, Options::new()).unwrap();
+        let [connection] = &hosts[..] else { panic!("{} hosts", hosts.len()) };
+        assert_eq!(connection.get_host(), "db.example");
+        assert_eq!(connection.get_port(), 5433);
+        assert_eq!(connection.get_database(), Some("bank"));
+        assert_eq!(connection.get_application_name(), Some("teller"));
+        let chosen = Options::new().connections(3).unwrap().install(Install::Missing);
+        let chosen = chosen.transaction_pooler(true).target_session_attrs(Target::Any);
+        let chosen = chosen.wakeups(false);
+        assert_eq!(options, chosen);
+    }
+
+    #[test]
+    fn a_url_of_anything_else_is_refused_without_its_password() {
+        for (url, said) in [
+            ("bank", "it begins with `postgres://`"),
+            ("mysql://me:secret@localhost/bank", "it begins with `postgres://`"),
+            (
+                "postgres://me:secret@localhost/bank?install=maybe",
+                "`no`, `yes`, `adopt` or `leases`",
+            ),
+            ("postgres://me:secret@localhost/bank?pooler=statement", "`none` or `transaction`"),
+            ("postgres://me:secret@localhost/bank?wakeups=maybe", "`yes` or `no`"),
+            ("postgres://me:secret@localhost/bank?connections=0", "1 to 1000"),
+            ("postgres://me:secret@localhost/bank?connections=many", "1 to 1000"),
+            ("postgres://me:secret@localhost/bank?instal=yes", "no parameter `instal`; ours are"),
+            ("postgres://me:secret@localhost/bank?install", "no parameter `install`; ours are"),
+            ("postgres://me:secret@localhost/ba%00nk", "the character NUL"),
+            ("postgres://me:secret@localhost:port/bank", "Postgres URL `postgres:…`: "),
+            ("postgres://me:secret@a/b?target_session_attrs=primary", "`prefer-standby`"),
+            ("postgres://me:secret@a,b:port/bank", "Postgres URL `postgres:…`: "),
+            ("postgres://me:secret@a,b/bank?port=1,2,3", "2 before the database, 3 after it"),
+            ("postgres://me:secret@a,b,c/bank?port=1,2", "`port=` has 2, and there are 3 hosts"),
+            ("postgres://me:secret@a,b,c/bank?host=d,e", "`host=` has 2, and there are 3 hosts"),
+            ("postgres://me:secret@/bank?host=a,b&hostaddr=::1", "`hostaddr=` has 1, and"),
+            ("postgres://me:secret@a/bank?port=1,2", "1 before the database, 2 after it"),
+        ] {
+            let refused = read(url, Options::new()).err().unwrap().to_string();
+            assert!(refused.contains(said), "{refused}");
+            assert!(!refused.contains("secret"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_listed_as_in_libpq() {
+        for (url, said) in [
+            ("postgres://me@a:1,b:2/bank", &["a:1", "b:2"][..]),
+            ("postgresql://me:se,cr@t@a,b:2,c/bank", &["a:5432", "b:2", "c:5432"]),
+            ("postgres://a,b/bank?port=7", &["a:7", "b:7"]),
+            ("postgres://a,b/bank?port=7,8", &["a:7", "b:8"]),
+            ("postgres://[::1]:1,b:2/bank", &["[::1]:1", "b:2"]),
+            ("postgres://me@%2Frun%2Fa,%2Frun%2Fb/bank", &["/run/a:5432", "/run/b:5432"]),
+            ("postgres:///bank?host=/run/a,/run/b&port=1,2", &["/run/a:1", "/run/b:2"]),
+            ("postgres:///bank?host=%2Frun%2Fa%2C%2Frun%2Fb", &["/run/a:5432", "/run/b:5432"]),
+            ("postgres://localhost/bank?host=a,/run/b", &["a:5432", "/run/b:5432"]),
+            (
+                "postgres:///bank?host=a,b&hostaddr=10.0.0.1,10.0.0.2&port=1",
+                &["10.0.0.1:1", "10.0.0.2:1"],
+            ),
+            ("postgres://me@db.example/bank", &["db.example:5432"]),
+            ("postgres://localhost/bank?host=/run/a", &["/run/a:5432"]),
+        ] {
+            assert_eq!(hosts(url), said, "{url}");
+        }
+        let (each, _) = read("postgres://me@a,b/bank?user=you&dbname=c", Options::new()).unwrap();
+        for host in each {
+            assert_eq!((host.get_username(), host.get_database()), ("you", Some("c")));
+        }
+    }
+}
