@@ -4,7 +4,6 @@
 //! No command of this story is refused, in whatever order the accounts get their turns, so that there
 //! is one right end.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use crate::common::{Bank, Outcome};
@@ -23,30 +22,27 @@ const ROUNDS: u32 = 4;
 
 /// The accounts are opened, with money in them.
 fn opening() -> String {
-    let mut lines = String::new();
-    for n in 0..ACCOUNTS {
-        let (open, deposit) = (r#"{"owner":"Zoe"}"#, r#"{"amount":1000}"#);
-        for (kind, data) in [("Open", open), ("Deposit", deposit)] {
-            writeln!(lines, r#"{{"type":"{kind}","account":"a{n}","data":{data}}}"#).unwrap();
-        }
-    }
-    lines
+    let of = |n| {
+        let open = line("Open", n, r#"{"owner":"Zoe"}"#);
+        open + &line("Deposit", n, r#"{"amount":1000}"#)
+    };
+    (0..ACCOUNTS).map(of).collect()
 }
 
 /// Money comes, goes, and goes on to the next account.
 fn business() -> String {
-    let mut lines = String::new();
-    for (round, n) in (0..ROUNDS).flat_map(|round| (0..ACCOUNTS).map(move |n| (round, n))) {
+    let of = |(round, n)| {
         let (amount, to) = (10 * round + n + 1, (n + 1) % ACCOUNTS);
-        for (kind, data) in [
-            ("Deposit", format!(r#"{{"amount":{amount}}}"#)),
-            ("Withdraw", format!(r#"{{"amount":{round}}}"#)),
-            ("Transfer", format!(r#"{{"to":"a{to}","amount":{amount}}}"#)),
-        ] {
-            writeln!(lines, r#"{{"type":"{kind}","account":"a{n}","data":{data}}}"#).unwrap();
-        }
-    }
-    lines
+        let deposit = line("Deposit", n, &format!(r#"{{"amount":{amount}}}"#));
+        let withdraw = line("Withdraw", n, &format!(r#"{{"amount":{round}}}"#));
+        let transfer = line("Transfer", n, &format!(r#"{{"to":"a{to}","amount":{amount}}}"#));
+        deposit + &withdraw + &transfer
+    };
+    (0..ROUNDS).flat_map(|round| (0..ACCOUNTS).map(move |n| (round, n))).map(of).collect()
+}
+
+fn line(kind: &str, account: u32, data: &str) -> String {
+    format!(r#"{{"type":"{kind}","account":"a{account}","data":{data}}}"#) + "\n"
 }
 
 #[derive(Deserialize)]
