@@ -65,8 +65,10 @@ mod guide {
         read_model: "guide/05-read-model.md",
         postgres: "guide/06-postgres.md",
         test: "guide/07-test.md",
+        operate: "guide/08-operate.md",
         stream_names: "concepts/stream-names.md",
         positions_and_order: "concepts/positions-and-order.md",
         idempotence: "concepts/idempotence.md",
+        delivery: "concepts/delivery.md",
     }
 }

@@ -19,6 +19,7 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ("SQL", sql_in_its_rooms),
     ("diagnostics", diagnostics_of_traits),
     ("migrations", migrations),
+    ("guarantees", guarantees),
 ];
 
 /// The Rust files that people write and read; ui cases and golden expansions have their own rules.
@@ -47,7 +48,7 @@ fn judge(files: Vec<PathBuf>, rule: impl Fn(&Path, &str) -> Vec<String>) -> Resu
 }
 
 /// Every line that is at fault, with its number.
-fn lines(text: &str, fault: &str, at_fault: impl Fn(&str) -> bool) -> Vec<String> {
+fn lines(text: &str, fault: &str, mut at_fault: impl FnMut(&str) -> bool) -> Vec<String> {
     let numbered = text.lines().zip(1..).filter(|(line, _)| at_fault(line));
     numbered.map(|(_, number)| format!(":{number}: {fault}")).collect()
 }
@@ -214,6 +215,51 @@ fn migrations() -> Result<Vec<String>> {
     })
 }
 
+/// Each guarantee names its test, and the test is there.
+fn guarantees() -> Result<Vec<String>> {
+    const PAGE: &str = "docs/concepts/delivery.md";
+    let page = shell::read(Path::new(PAGE))?;
+    let mut findings = rows_without_a_test(&page);
+    for (file, test) in named_tests(&page) {
+        let places = [format!("crates/{file}"), file.clone()];
+        let place = places.iter().find(|place| shell::root().join(place).is_file());
+        let is_there = match place {
+            Some(place) => has_test(&shell::read(Path::new(place))?, test),
+            None => false,
+        };
+        if !is_there {
+            findings.push(format!(": there is no test `{file}::{test}`"));
+        }
+    }
+    Ok(findings.into_iter().map(|finding| format!("{PAGE}{finding}")).collect())
+}
+
+/// The rows of tables with a column of tests that name none.
+fn rows_without_a_test(page: &str) -> Vec<String> {
+    let mut is_of_tests = false;
+    lines(page, "say which test shows it, as `path/file.rs::test`", |line| {
+        let is_head = line.ends_with("| Test |");
+        is_of_tests = is_head || is_of_tests && line.starts_with('|');
+        is_of_tests && !is_head && !line.starts_with("|-") && !line.contains(".rs::")
+    })
+}
+
+fn named_tests(page: &str) -> Vec<(String, &str)> {
+    let named = page.split('`').filter_map(|code| code.split_once(".rs::"));
+    named.map(|(file, test)| (format!("{file}.rs"), test)).collect()
+}
+
+/// Whether a file has a test of this name, or a law, which each backend makes a test of.
+fn has_test(text: &str, name: &str) -> bool {
+    let is_test = |line: &str| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        let line = line.strip_prefix("fn ").unwrap_or(line);
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['(', ';', ' ']))
+    };
+    text.lines().any(is_test)
+}
+
 fn says_its_risk(migration: &str) -> bool {
     let head = migration.lines().map_while(|line| line.strip_prefix("--"));
     let head = head.collect::<Vec<_>>().join("\n").to_lowercase();
@@ -295,5 +341,20 @@ mod tests {
     fn a_migration_says_its_risk_in_its_head() {
         assert!(says_its_risk("-- no-transaction\n-- Safe while running.\nCREATE TABLE a (b);"));
         assert!(!says_its_risk("CREATE TABLE a (b); -- safe"));
+    }
+
+    #[test]
+    fn a_guarantee_names_its_test() {
+        let page = "| What | Test |\n|---|---|\n| a | `b/c.rs::d` |\n| e | none |\n\n| f | g |\n";
+        assert_eq!(rows_without_a_test(page).len(), 1);
+        assert_eq!(named_tests(page), [("b/c.rs".to_owned(), "d")]);
+    }
+
+    #[test]
+    fn a_test_and_a_law_are_found_by_their_whole_name() {
+        assert!(has_test("    async fn it_holds() -> Result {", "it_holds"));
+        assert!(has_test("            it_holds needs Leases;", "it_holds"));
+        assert!(has_test("            it_holds;", "it_holds"));
+        assert!(!has_test("fn it_holds_often() {", "it_holds"));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! It shows the whole of evenfold in one application: messages (`messages.rs`), the state of an
 //! account and its decisions (`account.rs`), handlers and a process over two streams (`teller.rs`),
-//! reading commands (`input.rs`), a projection of the whole category (`summary.rs`), and the wiring
-//! below.
+//! reading commands (`input.rs`), a projection of the whole category (`summary.rs`), what operators
+//! do (`operate.rs`), and the wiring below.
 //!
 //! ```text
 //! cargo run -p bank                                   # a thousand commands, into ./bank.db
@@ -11,10 +11,15 @@
 //! cargo run -p bank -- my.jsonl --store sqlite://my.db
 //! cargo run -p bank -- --store 'postgres://me@localhost/bank?install=yes'
 //! echo '{"type":"Open","account":"zoe","data":{"owner":"Zoe"}}' | cargo run -p bank -- -
+//! cargo run -p bank -- --strict                       # parks what it does not know: `parked`
+//! cargo run -p bank -- serve --store 'postgres://…'   # twice, on one store: they share the work
 //! ```
 //!
 //! It prints what it took in, each account with its balance, and what was refused and why. Killed
 //! at any moment and started again, it goes on where it was and counts nothing twice.
+//!
+//! What cannot be handled is parked with its reason: its account waits, the others go on. `bank
+//! parked` lists it; when the cause is mended, `bank replay` asks for it and the next run handles it.
 
 #![cfg_attr(
     not(test),
@@ -22,23 +27,22 @@
 )]
 
 mod account;
+mod args;
 mod input;
 #[rustfmt::skip]
 mod messages;
+mod operate;
 mod summary;
 mod teller;
 
 use std::io::Write;
 
-use evenfold::Host;
 use evenfold::error::BoxError;
-use tokio::io::{AsyncBufRead, BufReader};
+use evenfold::{Host, Store};
 
+use crate::args::{Args, Task, USAGE};
 use crate::input::Taken;
 use crate::summary::Ledger;
-use crate::teller::{Courier, Teller};
-
-const COMMANDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/commands.jsonl");
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -47,26 +51,37 @@ async fn main() -> Result<(), BoxError> {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .init();
     let Some(args) = Args::parse(std::env::args().skip(1))? else {
-        return Ok(writeln!(std::io::stdout(), "usage: bank [FILE | -] [--store URL]")?);
+        return Ok(writeln!(std::io::stdout(), "{USAGE}")?);
     };
     let store = evenfold::connect(&args.store).await?;
+    match args.task {
+        Task::Run => run(&store, &args).await,
+        Task::Serve => operate::serve(&store, &args).await,
+        Task::Parked => operate::list_parked(&store).await,
+        Task::Replay => operate::ask_for_replay(&store).await,
+    }
+}
 
-    let before = Ledger::read(&store).await?.events();
-    let taken = input::take(&store, args.open().await?).await?;
-    let stops = Host::new()
-        .subscriber(store.subscriber("teller", Teller(store.entities())))
-        .subscriber(store.subscriber("courier", Courier(store.entities())))
-        .run_until_caught_up()
-        .await?;
-    stops.into_result()?;
+async fn run(store: &Store, args: &Args) -> Result<(), BoxError> {
+    let before = Ledger::read(store).await?.events();
+    let taken = input::take(store, args.open().await?).await?;
+    let host = operate::subscribers(store, args).into_iter().fold(Host::new(), Host::subscriber);
+    host.run_until_caught_up().await?.into_result()?;
 
-    let ledger = Ledger::read(&store).await?;
+    let ledger = Ledger::read(store).await?;
     let effects = taken.written + (ledger.events() - before);
-    print(store.messages().name(), &taken, &ledger, effects)?;
+    let parked = operate::count_parked(store).await?;
+    print(store.messages().name(), &taken, parked, &ledger, effects)?;
     Ok(())
 }
 
-fn print(backend: &str, taken: &Taken, ledger: &Ledger, effects: u64) -> std::io::Result<()> {
+fn print(
+    backend: &str,
+    taken: &Taken,
+    parked: usize,
+    ledger: &Ledger,
+    effects: u64,
+) -> std::io::Result<()> {
     let out = &mut std::io::stdout().lock();
     writeln!(out, "The bank, kept in {backend}\n\nCommands")?;
     writeln!(
@@ -79,38 +94,9 @@ fn print(backend: &str, taken: &Taken, ledger: &Ledger, effects: u64) -> std::io
     for (number, reason) in &taken.broken {
         writeln!(out, "        line {number}: {reason}")?;
     }
+    if parked > 0 {
+        writeln!(out, "  {parked:>5} parked; `bank parked` says why")?;
+    }
     write!(out, "{ledger}")?;
     writeln!(out, "\n{effects} new effects")
-}
-
-/// Where commands come from, and where the bank is kept.
-struct Args {
-    commands: String,
-    store: String,
-}
-
-impl Args {
-    fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Self>, BoxError> {
-        let mut parsed = Self { commands: COMMANDS.into(), store: "sqlite://bank.db".into() };
-        while let Some(arg) = args.next() {
-            match arg.as_str() {
-                "--store" => parsed.store = args.next().ok_or("--store needs a URL behind it")?,
-                "--help" => return Ok(None),
-                option if option.starts_with("--") => {
-                    return Err(format!("unknown option `{option}`; there is `--store URL`").into());
-                }
-                _ => parsed.commands = arg,
-            }
-        }
-        Ok(Some(parsed))
-    }
-
-    async fn open(&self) -> Result<Box<dyn AsyncBufRead + Unpin>, BoxError> {
-        if self.commands == "-" {
-            return Ok(Box::new(BufReader::new(tokio::io::stdin())));
-        }
-        let file = tokio::fs::File::open(&self.commands).await;
-        let file = file.map_err(|error| format!("cannot open `{}`: {error}", self.commands))?;
-        Ok(Box::new(BufReader::new(file)))
-    }
 }

@@ -3,5 +3,7 @@
 mod common;
 
 mod killed;
+mod parking;
 mod postgres;
+mod shared;
 mod story;

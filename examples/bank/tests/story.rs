@@ -105,6 +105,7 @@ fn what_is_wrong_with_the_arguments_is_said_before_anything_is_written() -> Outc
     for (args, text) in [
         (&["--sore", "x"][..], "unknown option `--sore`; there is `--store URL`"),
         (&["--store"], "--store needs a URL behind it"),
+        (&["--lease", "soon"], "`soon`: invalid digit found in string"),
         (&["nowhere.jsonl"], "cannot open `nowhere.jsonl`: No such file"),
         (&["--store", "mysql://localhost/bank"], "store URL scheme `mysql`: write `memory:` or"),
         (&["--store", "bank.db"], "store URL `bank.db`: there is no scheme; write `memory:` or"),
@@ -122,7 +123,8 @@ fn what_is_wrong_with_the_arguments_is_said_before_anything_is_written() -> Outc
 #[test]
 fn help_is_no_error() -> Outcome {
     let said = Bank::new()?.run(&["--help"], "")?;
-    assert!(said.success && said.out == "usage: bank [FILE | -] [--store URL]\n", "{said:?}");
+    let usage = "usage: bank [FILE | - | serve | parked | replay] [--store URL] [--strict] ";
+    assert!(said.success && said.out == format!("{usage}[--lease SECONDS]\n"), "{said:?}");
     Ok(())
 }
 
