@@ -10,6 +10,7 @@
 //! - `sqlite` and `postgres` (features) are those stores by their names: for the transaction that a
 //!   handler gets, and, on Postgres, for an application's own pool, for writing within the
 //!   application's own transaction, and for the facts of a database.
+//! - [`telemetry`] lists what is told to `tracing` and `metrics`, for operators.
 //! - [`stores`] is the contract between evenfold and a backend.
 
 mod connect;
@@ -20,7 +21,7 @@ mod marks;
 pub mod prelude;
 mod store;
 pub mod subscriber;
-mod telemetry;
+pub mod telemetry;
 mod transact;
 mod wakeups;
 

@@ -59,6 +59,10 @@ impl Marks {
         if let Some(received) = &self.following {
             metadata.follow(received.recorded(), received.metadata());
         }
+        #[cfg(feature = "opentelemetry")]
+        if self.metadata.as_ref().is_none_or(|it| !it.properties.contains_key("traceparent")) {
+            telemetry::put_on(metadata);
+        }
         if self.is_reply {
             metadata.take_reply();
         }

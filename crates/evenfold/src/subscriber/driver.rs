@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use super::dispatch::panic_text;
 use super::report::{Polled, StopReason, Stopped};
 use super::told::{Known, Told};
-use super::work::{Share, Work};
-use crate::telemetry;
+use super::work::Work;
+use crate::telemetry::{self, Meters, State};
 use crate::wakeups::Waiter;
 use crate::{Error, Store, StreamName};
 
@@ -43,6 +43,7 @@ pub struct Poller {
     poll_interval: Duration,
     stop: CancellationToken,
     since: Instant,
+    pub(super) meters: Meters,
 }
 
 /// How often it looks for messages at least, where it hears of those that other processes write.
@@ -64,6 +65,7 @@ impl Poller {
         let machine = Machine::new(options, work.unit(), work.sharing());
         let poll_interval = machine.poll_interval();
         let waiter = work.store.wakeups().waiter(work.categories());
+        let meters = Meters::new(work.labels());
         Self {
             work: Arc::new(work),
             machine,
@@ -77,6 +79,7 @@ impl Poller {
             poll_interval,
             stop: CancellationToken::new(),
             since: Instant::now(),
+            meters,
         }
     }
 
@@ -156,10 +159,7 @@ impl Poller {
 
     /// Where it keeps its progress, or what its group is named by.
     pub(crate) fn progress(&self) -> &StreamName {
-        match &self.work.share {
-            Share::Whole { progress, .. } => progress.stream(),
-            Share::Leased(tenancy) => tenancy.group.name(),
-        }
+        self.work.place()
     }
 
     pub(crate) fn reads(&self) -> String {
@@ -181,6 +181,7 @@ impl Poller {
 
     async fn go_on(&mut self, until: Until) -> Result<Polled, Error> {
         self.polled = Polled::default();
+        self.meters.restart();
         // Where the last call paused is where this one goes on.
         self.machine.hurry();
         while !self.is_reached(until) {
@@ -188,6 +189,8 @@ impl Poller {
         }
         self.polled.caught_up = self.machine.is_caught_up();
         self.total += self.polled;
+        self.meters.count(&self.polled);
+        self.meters.tell_now(state(&self.machine, &self.known));
         match self.stopped {
             Some(Stop::Failed) => Err(self.why_stopped()),
             _ => Ok(self.polled),
@@ -216,6 +219,11 @@ impl Poller {
             self.has_tried = true;
             self.under_way.push(self.take_over());
         }
+        if until == Until::Stopped && self.stopped.is_none() && !self.stop.is_cancelled() {
+            self.measure();
+        }
+        self.meters.count(&self.polled);
+        self.meters.tell(|| state(&self.machine, &self.known));
         let is_quiet = self.under_way.is_empty();
         self.stopped.is_some()
             || match until {
@@ -230,6 +238,7 @@ impl Poller {
         let is_busy = !self.under_way.is_empty();
         let deadline = self.machine.deadline().unwrap_or(Duration::MAX);
         let deadline = self.since.checked_add(deadline);
+        let deadline = deadline.into_iter().chain(self.meters.deadline()).min();
         let is_stopping = self.stop.is_cancelled();
         let told = tokio::select! {
             biased;
@@ -251,6 +260,18 @@ impl Poller {
         async move { Told::TakenOver(work.take_over(ours).await) }.boxed()
     }
 
+    /// Begins to measure the lag, if it is time and it is known what is done.
+    fn measure(&mut self) {
+        let is_known = |lane| self.known.is_begun(lane);
+        if self.meters.is_measure_due() && self.machine.lanes().all(is_known) {
+            self.meters.measure();
+            let done = self.machine.lanes().map(|lane| (lane, self.machine.done(lane))).collect();
+            let (work, begun) = (Arc::clone(&self.work), Instant::now());
+            let measured = async move { Told::Measured(work.lag(done).await, begun.elapsed()) };
+            self.under_way.push(measured.boxed());
+        }
+    }
+
     fn take(&mut self, told: Told) {
         if let Told::Page(_) = told {
             let every = self.poll_interval;
@@ -269,6 +290,16 @@ impl Poller {
         self.known.fault.clone().unwrap_or_else(|| {
             Error::failed(format!("subscriber `{}` has stopped", self.work.id), "it cannot go on")
         })
+    }
+}
+
+fn state(machine: &Machine, known: &Known) -> State {
+    State {
+        in_flight: machine.running(),
+        read_ahead: machine.ahead(),
+        retrying: known.retrying(),
+        parked: machine.parked(),
+        lanes: machine.lanes().count(),
     }
 }
 

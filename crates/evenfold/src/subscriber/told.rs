@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use evenfold_core::message::Recorded;
 use evenfold_core::store::{Note, ParkedQueue, Place, Progress, Standing};
@@ -13,10 +14,12 @@ use evenfold_core::subscriber::{
 };
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+use tracing::Instrument;
 
 use super::Failure;
 use super::dispatch::{Fault, Handled, Seal};
 use super::driver::Poller;
+use super::lag::Lag;
 use super::parking::{News, Notes, write_note};
 use super::records::Book;
 use super::work::{Fetched, Work};
@@ -56,8 +59,22 @@ pub(super) enum Told {
     Left(Result<(), Error>),
     /// Whether it has taken over from the version before.
     TakenOver(Result<bool, Error>),
+    /// How far it is behind, where that could be found out, and how long that took.
+    Measured(Result<Option<Lag>, Error>, Duration),
     /// It could not be begun, for there is no such message or lane any more.
     Gone(Input),
+}
+
+impl Known {
+    /// Whether the progress of a lane was read.
+    pub(super) fn is_begun(&self, lane: Lane) -> bool {
+        self.books.contains_key(&lane)
+    }
+
+    /// How many messages failed and come again.
+    pub(super) fn retrying(&self) -> usize {
+        self.faults.len() + self.replay_faults.len()
+    }
 }
 
 impl Poller {
@@ -96,7 +113,10 @@ impl Poller {
                 let fault = known.faults.get(&place).cloned();
                 async move { Told::Parked(place, work.park(recorded, cause, fault).await) }.boxed()
             }
-            Action::Replay(stream, position) => replay(work, stream, position).boxed(),
+            Action::Replay(stream, position) => {
+                let attempt = self.machine.replay_attempts(&stream) + 1;
+                replay(work, stream, position, attempt).boxed()
+            }
             Action::NoteFailure(stream, position, attempts) => {
                 let fault = known.replay_faults.get(&stream).cloned();
                 async move {
@@ -128,11 +148,15 @@ impl Poller {
         };
         let lane = work.lane_of(&recorded.stream_name).unwrap_or_default();
         let is_replay = self.known.replay >= Some(place);
+        let attempt = self.machine.attempts(place) + 1;
+        let span = telemetry::handling(&work.id, &recorded, attempt);
+        self.meters.begin(place);
         let Some(mut progress) = progress else {
             return async move {
                 let handled = work.handle(&recorded, None, is_replay).await;
                 Told::Handled(place, lane, None, handled)
             }
+            .instrument(span)
             .boxed();
         };
         let Some(mut book) = self.known.books.get(&lane).cloned() else {
@@ -157,6 +181,7 @@ impl Poller {
             }
             Told::Handled(place, lane, Some(book), handled)
         }
+        .instrument(span)
         .boxed()
     }
 
@@ -211,6 +236,7 @@ impl Poller {
             }
             Told::Page(page) => self.hear_page(page),
             Told::Handled(place, lane, book, handled) => {
+                self.meters.end(place);
                 if let Some(book) = book {
                     self.known.books.insert(lane, book);
                 }
@@ -250,6 +276,11 @@ impl Poller {
                     (self.known.is_waiting, self.known.replay) = (false, None);
                     telemetry::taken_over(&self.work.id, self.work.version);
                 }
+                return None;
+            }
+            Told::Measured(lag, took) => {
+                // A store that fails is told of by those who cannot go on without it.
+                self.meters.measured(lag.ok().flatten(), took);
                 return None;
             }
             Told::Gone(input) => input,
@@ -402,6 +433,7 @@ impl Poller {
     fn report(&self, message: Option<&Recorded>, error: &Error, attempt: u32) {
         let failure = self.failure(message, error, attempt);
         telemetry::failed(&failure);
+        self.meters.failed.increment(1);
         self.work.on_error.iter().for_each(|report| report(&failure));
     }
 
@@ -426,7 +458,7 @@ fn kind(error: &Error) -> Kind {
 }
 
 /// Tries a parked message again, and notes that it is done with.
-async fn replay(work: Arc<Work>, stream: StreamName, position: Position) -> Told {
+async fn replay(work: Arc<Work>, stream: StreamName, position: Position, attempt: u32) -> Told {
     let (mut queue, found) = match work.due(&stream, position).await {
         Ok(due) => due,
         Err(error) => {
@@ -439,7 +471,8 @@ async fn replay(work: Arc<Work>, stream: StreamName, position: Position) -> Told
         Some(Err(gone)) => return Told::Replayed(stream, None, queue, Err(Fault::Hopeless(gone))),
         Some(Ok(recorded)) => recorded,
     };
-    let replayed = try_again(&work, &stream, &recorded, &mut queue).await;
+    let span = telemetry::handling(&work.id, &recorded, attempt);
+    let replayed = try_again(&work, &stream, &recorded, &mut queue).instrument(span).await;
     Told::Replayed(stream, Some(recorded), queue, replayed.map(Some))
 }
 

@@ -20,6 +20,7 @@ use super::builder::{Policy, Report};
 use super::dispatch::Dispatch;
 use super::leases::bucket_of;
 use super::records::Book;
+use crate::telemetry::Labels;
 use crate::{Category, Error, GlobalPosition, Position, Store, StreamName};
 
 /// What a subscriber reads.
@@ -97,6 +98,20 @@ impl Work {
             Source::Stream(stream) => stream.to_string(),
             Source::Merged(categories) => categories.to_string(),
         }
+    }
+
+    /// Where it keeps its progress, or what its group is named by.
+    pub(super) fn place(&self) -> &StreamName {
+        match &self.share {
+            Share::Whole { progress, .. } => progress.stream(),
+            Share::Leased(tenancy) => tenancy.group.name(),
+        }
+    }
+
+    /// Whose numbers are told.
+    pub(super) fn labels(&self) -> Labels {
+        let (subscriber, reads) = (self.id.to_string(), self.reads());
+        Labels { subscriber, reads, progress: self.place().to_string() }
     }
 
     /// The categories whose messages it waits for; none are named where it reads all.
