@@ -13,7 +13,7 @@ use crate::{Error, Store};
 /// |---|---|
 /// | `memory:` | in memory, gone with the process |
 /// | `sqlite://bank.db`, `sqlite:///var/lib/bank.db` | in a file, made when it is missing; several processes may share it (feature `sqlite`, on by default). Parameters: `?durability=full` makes each write survive a power cut (`normal` by default: only a crash of the process), `?readers=8` connections for reading (4) |
-/// | `postgres://USER:PASSWORD@HOST/DATABASE` | in a Postgres database with Message DB, or with our own schema (feature `postgres`). Parameters: `?install=yes` installs ours where there is none, `?install=adopt` adds our functions to a Message DB, `?pooler=transaction` for a pooler in that mode, `?connections=20` at most (10), and those of libpq (`sslmode=` with the feature `tls`) |
+/// | `postgres://USER:PASSWORD@HOST/DATABASE` | in a Postgres database with Message DB, or with our own schema (feature `postgres`). Parameters: `?install=yes` installs ours where there is none, `?install=adopt` adds our functions to a Message DB, `?install=leases` leases alone, `?pooler=transaction` for a pooler in that mode, `?connections=20` at most (10), `?wakeups=no` for subscribers that hear of other processes by polling alone, and those of libpq (`sslmode=` with the feature `tls`) |
 ///
 /// # Errors
 ///

@@ -50,7 +50,7 @@ pub(crate) struct Notifier(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// For two connections, apart from those of the store.
+    /// Apart from the connections of the store.
     pool: PgPool,
     on: Connections,
     waiting: Mutex<Waiting>,
@@ -66,7 +66,8 @@ struct Waiting {
 impl Notifier {
     pub(crate) fn new(on: &Connections) -> Self {
         let pool = PgPoolOptions::new()
-            .max_connections(2)
+            // Two are in use; others may hang, and are not waited for.
+            .max_connections(10)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
             .before_acquire(|connection, of| Box::pin(is_there(connection, of.idle_for)))
@@ -90,7 +91,7 @@ impl Notifier {
         }
         if !waiting.is_told {
             waiting.is_told = true;
-            let telling = Telling(Arc::clone(&self.0));
+            let telling = Telling { of: Arc::clone(&self.0), is_done: false };
             runtime.spawn(telling.run());
         }
     }
@@ -105,9 +106,12 @@ impl Notifier {
         stream::unfold(hearing, async |mut hearing| Some((hearing.next().await?, hearing))).boxed()
     }
 
-    /// Whoever listens and looks no more at what he hears is not waited for.
+    /// Closes the connections. Whoever listens and looks no more at what there is to hear is not
+    /// waited for.
     pub(crate) async fn close(&self) {
-        timeout(PROBE_WITHIN, self.0.pool.close()).await.ok();
+        let pool = self.0.pool.clone();
+        let closed = tokio::spawn(async move { pool.close().await });
+        timeout(PROBE_WITHIN, closed).await.ok();
     }
 }
 
@@ -149,10 +153,13 @@ async fn notify(on: Way<'_>, texts: &[String]) -> Result<(), sqlx::Error> {
 }
 
 /// The task that tells what waits, until nothing does.
-struct Telling(Arc<Inner>);
+struct Telling {
+    of: Arc<Inner>,
+    is_done: bool,
+}
 
 impl Telling {
-    async fn run(self) {
+    async fn run(mut self) {
         let mut connection = None;
         while let Some(texts) = self.take() {
             let mut told = self.send(&mut connection, &texts).await;
@@ -164,9 +171,10 @@ impl Telling {
         }
     }
 
-    fn take(&self) -> Option<Vec<String>> {
-        let mut waiting = self.0.waiting();
-        waiting.is_told = !waiting.texts.is_empty() && !self.0.pool.is_closed();
+    fn take(&mut self) -> Option<Vec<String>> {
+        let mut waiting = self.of.waiting();
+        self.is_done = waiting.texts.is_empty() || self.of.pool.is_closed();
+        waiting.is_told = !self.is_done;
         waiting.is_told.then(|| waiting.texts.drain().collect())
     }
 
@@ -177,9 +185,9 @@ impl Telling {
     ) -> Result<(), sqlx::Error> {
         let mut of_now = match connection.take() {
             Some(connection) => connection,
-            None => self.0.pool.acquire().await?,
+            None => self.of.pool.acquire().await?,
         };
-        self.0.send(&mut of_now, texts).await?;
+        self.of.send(&mut of_now, texts).await?;
         *connection = Some(of_now);
         Ok(())
     }
@@ -188,7 +196,9 @@ impl Telling {
 impl Drop for Telling {
     /// Its runtime may end before it does; then the next one tells what waits.
     fn drop(&mut self) {
-        self.0.waiting().is_told = false;
+        if !self.is_done {
+            self.of.waiting().is_told = false;
+        }
     }
 }
 

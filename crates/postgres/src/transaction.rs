@@ -28,7 +28,8 @@ use crate::{Postgres, read};
 /// - A statement of yours that fails ends it, as Postgres does: what follows fails, its commit too. For
 ///   one that may fail make a savepoint, by `begin` of [`sqlx::Connection`].
 /// - A message that is written in it keeps others from writing to that category until it ends; so write
-///   last.
+///   last. A handler that then writes to that category through the store, and not in its transaction,
+///   waits for itself.
 /// - Behind a pooler in transaction mode your own queries are not to be prepared under a name:
 ///   `sqlx::query(…).persistent(false)`. Tables are looked for in `message_store` first, and then
 ///   where the role looks for them.

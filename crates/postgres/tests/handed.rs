@@ -4,6 +4,7 @@
 //! application's own transaction in `transaction.rs`.
 
 use evenfold_core::handler::Context;
+use evenfold_core::message::NewMessage;
 use evenfold_core::store::{MessageStore, ReadStore, WriteStore};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::common::pooler::Pooler;
 use crate::common::wire::Wire;
-use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
+use crate::common::{MESSAGE_DB, Result, execute, messages, poll_some, raw};
 
 const FIRST: ExpectedVersion = ExpectedVersion::NoStream;
 
@@ -70,7 +71,8 @@ impl Beside {
         insert(&mut context, amount).await?;
         let connection = context.require::<Transaction>()?.connection();
         let pid = sqlx::query_scalar("SELECT pg_backend_pid()").persistent(false);
-        Ok((context, pid.fetch_one(connection).await?))
+        let pid = pid.fetch_one(connection).await?;
+        Ok((context, pid))
     }
 
     async fn terminate(&self, pid: i32) -> Result {
@@ -121,7 +123,7 @@ async fn a_backend_that_is_terminated_takes_the_effect_with_the_record() -> Resu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_answer_is_lost_is_settled_by_its_record() -> Result {
     for database in [TestDatabase::from_template(MESSAGE_DB).await?, TestDatabase::new().await?] {
-        let wire = Wire::to(&database.url(), "COMMIT").await?;
+        let wire = Wire::to(&database.url(), "COMMIT\0").await?;
         let behind = Beside::with(database, Postgres::connect(&wire.url).await?).await?;
         let (context, _) = behind.inserted(1).await?;
         context.write(&behind.progress, &messages(1..2)?, FIRST).await?;
@@ -143,58 +145,69 @@ async fn a_commit_whose_answer_is_lost_is_settled_by_its_record() -> Result {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_processes_that_record_the_same_place_one_has_an_effect() -> Result {
     for beside in Beside::all().await? {
-        for round in 0..10_i32 {
-            let version = beside.store.stream_version(&beside.progress).await?;
-            let mut tasks = JoinSet::new();
-            for number in [1, 2] {
-                let (context, _) = beside.inserted(round * 10 + number).await?;
-                let (progress, expected) =
-                    (beside.progress.clone(), ExpectedVersion::from(version));
-                let id = u128::try_from(round * 10 + number)?;
-                let record = messages(id..id + 1)?;
-                tasks.spawn(async move {
-                    match context.write(&progress, &record, expected).await {
-                        Ok(_) => context.commit().await,
-                        Err(error) => {
-                            context.rollback().await;
-                            Err(error)
-                        }
-                    }
-                });
-            }
-            let answers = tasks.join_all().await;
-            let lost: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
-            let [lost] = lost[..] else { return Err(format!("not one lost: {answers:?}").into()) };
-            assert!(lost.is_conflict(), "{lost:?}");
-            assert_eq!(beside.found().await?, (i64::from(round) + 1, Some(round.into())));
+        for round in 0..10 {
+            race(&beside, round).await?;
         }
     }
     Ok(())
 }
 
+async fn race(beside: &Beside, round: i32) -> Result {
+    let expected = ExpectedVersion::from(beside.store.stream_version(&beside.progress).await?);
+    let mut tasks = JoinSet::new();
+    for number in [1, 2] {
+        let (context, _) = beside.inserted(round * 10 + number).await?;
+        let id = u128::try_from(round * 10 + number)?;
+        tasks.spawn(end(context, beside.progress.clone(), messages(id..id + 1)?, expected));
+    }
+    let answers = tasks.join_all().await;
+    let lost: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert!(lost.len() == 1 && lost.iter().all(|lost| lost.is_conflict()), "{answers:?}");
+    assert_eq!(beside.found().await?, (i64::from(round) + 1, Some(round.into())));
+    Ok(())
+}
+
+/// Writes the record as the last thing, and commits; or rolls back.
+async fn end(
+    context: Context,
+    progress: StreamName,
+    record: Vec<NewMessage>,
+    expected: ExpectedVersion,
+) -> Result<(), Error> {
+    if let Err(error) = context.write(&progress, &record, expected).await {
+        context.rollback().await;
+        return Err(error);
+    }
+    context.commit().await
+}
+
 #[tokio::test]
 async fn wherever_it_is_dropped_the_effect_and_its_record_come_together() -> Result {
     for beside in Beside::all().await? {
-        for polls in 0..30_i32 {
-            let (before, version) = beside.found().await?;
-            let expected = ExpectedVersion::from(version.map(Position::new).transpose()?);
-            let id = u128::try_from(polls)? + 1;
-            let record = messages(id..id + 1)?;
-            let whole = async {
-                let mut context = beside.store.context().await?;
-                insert(&mut context, polls).await?;
-                context.write(&beside.progress, &record, expected).await?;
-                context.commit().await
-            };
-            poll_some(whole.boxed(), u128::try_from(polls * 2)?).await;
-            // Nothing is left open: others can write to the category, and to the row.
-            let after = messages(1_000 + id..1_001 + id)?;
-            let other = StreamName::new("account:position-other")?;
-            beside.store.write(&other, &after, ExpectedVersion::Any).await?;
-            let (rows, records) = beside.found().await?;
-            assert_eq!(rows, before + i64::from(records != version), "after {polls} polls");
+        for polls in 0..30 {
+            drop_after(&beside, polls).await?;
         }
     }
+    Ok(())
+}
+
+async fn drop_after(beside: &Beside, polls: i32) -> Result {
+    let (before, version) = beside.found().await?;
+    let expected = ExpectedVersion::from(version.map(Position::new).transpose()?);
+    let id = u128::try_from(polls)? + 1;
+    let record = messages(id..id + 1)?;
+    let whole = async {
+        let mut context = beside.store.context().await?;
+        insert(&mut context, polls).await?;
+        end(context, beside.progress.clone(), record, expected).await
+    };
+    poll_some(whole.boxed(), u128::try_from(polls * 2)?).await;
+    // Nothing is left open: others can write to the category, and to the row.
+    let after = messages(1_000 + id..1_001 + id)?;
+    let other = StreamName::new("account:position-other")?;
+    beside.store.write(&other, &after, ExpectedVersion::Any).await?;
+    let (rows, records) = beside.found().await?;
+    assert_eq!(rows, before + i64::from(records != version), "after {polls} polls");
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::lock::Mutex;
 use sqlx::pool::PoolConnection;
-use sqlx::{SqlStr, SqliteConnection, SqliteTransaction, raw_sql};
+use sqlx::{Connection, SqlStr, SqliteConnection, SqliteTransaction, raw_sql};
 use tokio::time::timeout;
 
 use crate::error::while_doing;
@@ -156,7 +156,12 @@ impl Drop for Held {
 impl Transaction {
     pub(crate) async fn begin(store: &Sqlite) -> Result<Self, Error> {
         let failed = |error| while_doing("beginning a transaction", error);
-        let writer = store.turn(failed).await?;
+        let mut writer = store.turn(failed).await?;
+        if writer.is_in_transaction() {
+            // A statement had ended the last one, and the driver still counts it.
+            writer.close().await.map_err(failed)?;
+            writer = store.turn(failed).await?;
+        }
         let held = Held::now(store);
         let sql = Some(SqlStr::from_static("BEGIN IMMEDIATE"));
         let begun = sqlx::Transaction::begin(writer, sql).await.map_err(failed)?;

@@ -5,6 +5,7 @@
 mod common;
 
 use evenfold_core::handler::Context;
+use evenfold_core::message::NewMessage;
 use evenfold_core::store::{MessageStore, ReadStore, WriteStore};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_sqlite::{Sqlite, Transaction};
@@ -72,10 +73,9 @@ async fn wherever_it_is_dropped_the_effect_and_its_record_come_together() -> Res
             context.write(&beside.progress, &record, expected).await?;
             context.commit().await
         });
-        for _ in 0..polls {
-            if poll!(&mut whole).is_ready() {
-                break;
-            }
+        let mut left = polls;
+        while left > 0 && poll!(&mut whole).is_pending() {
+            left -= 1;
             tokio::task::yield_now().await;
         }
         drop(whole);
@@ -98,20 +98,8 @@ async fn of_two_processes_that_record_the_same_place_one_has_an_effect() -> Resu
         let version = beside.store.stream_version(&beside.progress).await?;
         let mut tasks = JoinSet::new();
         for (number, store) in (0..).zip([beside.store.clone(), beside.again().await?]) {
-            let (progress, expected) = (beside.progress.clone(), ExpectedVersion::from(version));
-            tasks.spawn(async move {
-                let mut context = store.context().await?;
-                insert(&mut context, 5).await?;
-                let record = messages(round * 10 + number..round * 10 + number + 1);
-                let record = record.unwrap_or_default();
-                match context.write(&progress, &record, expected).await {
-                    Ok(_) => context.commit().await,
-                    Err(error) => {
-                        context.rollback().await;
-                        Err(error)
-                    }
-                }
-            });
+            let record = messages(round * 10 + number..round * 10 + number + 1)?;
+            tasks.spawn(run(store, beside.progress.clone(), record, version.into()));
         }
         let answers = tasks.join_all().await;
         let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.is_ok());
@@ -123,6 +111,21 @@ async fn of_two_processes_that_record_the_same_place_one_has_an_effect() -> Resu
         assert_eq!(beside.found().await?, (round + 1, Some(round)));
     }
     Ok(())
+}
+
+async fn run(
+    store: Sqlite,
+    progress: StreamName,
+    record: Vec<NewMessage>,
+    expected: ExpectedVersion,
+) -> Result<(), Error> {
+    let mut context = store.context().await?;
+    insert(&mut context, 5).await?;
+    if let Err(error) = context.write(&progress, &record, expected).await {
+        context.rollback().await;
+        return Err(error);
+    }
+    context.commit().await
 }
 
 #[tokio::test]

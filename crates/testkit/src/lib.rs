@@ -10,6 +10,9 @@
 //! `evenfold_core::store` name, and makes a test of each by one macro; [`model`] asks two stores the
 //! same, at random, and compares their answers.
 //!
+//! For both: [`simulation`] runs subscribers through thousands of small worlds in which everything
+//! goes wrong, and checks their laws.
+//!
 //! It knows no backend and no runtime.
 //!
 //! # Examples
@@ -49,6 +52,7 @@
 
 pub mod controls;
 mod json;
+mod random;
 
 mod clock;
 mod ids;
@@ -60,6 +64,7 @@ mod spec;
 
 pub mod conformance;
 pub mod model;
+pub mod simulation;
 
 pub use clock::ManualClock;
 pub use ids::CountedIds;

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use evenfold::stores::{Announcement, MessageStore};
+use evenfold::stores::Announcement;
 use evenfold::{GlobalPosition, Store};
 use evenfold_tests::{Deposited, Outcome};
 use futures::future::try_join_all;

@@ -251,8 +251,9 @@ pub struct ParkedMessage {
 /// was so.
 ///
 /// Laws:
-/// - *Order.* The messages come by their position, and the first is replayed first.
-/// - *Version.* A note at or below the version is known and changes nothing.
+/// - *Parked order.* The messages come by their position, and the first is replayed first; what waits
+///   behind it is due when it is gone.
+/// - *Known notes.* A note at or below the version changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParkedQueue {
     version: Option<Position>,

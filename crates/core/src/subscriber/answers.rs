@@ -25,8 +25,8 @@ impl Machine {
             Input::Progress(lane, progress) => self.progress_read(lane, progress, now),
             Input::Notes(notes) => self.notes_read(notes, now),
             Input::Page(page) => self.page_read(page, now),
-            Input::Handled(place, outcome) => self.handled(place, outcome, now),
-            Input::Skipped(place) => self.finish(place, Track::finish),
+            Input::Handled(place, outcome) => self.handled(place, &outcome, now),
+            Input::Skipped(place) => self.finished(place, Track::finish),
             Input::Parked(place, parked) => self.parked_at(place, parked, now),
             Input::Replayed(stream, outcome, queue) => self.replayed(stream, outcome, queue, now),
             Input::Noted(stream, noted) => self.noted(stream, noted, now),
@@ -35,13 +35,18 @@ impl Machine {
             Input::Released(lane, released) => self.released(lane, released, now),
             Input::Left => self.left(),
         }
+        if self.bury()
+            && let Some(tenure) = &mut self.tenure
+        {
+            tenure.renew_soon(now);
+        }
     }
 
     fn again(&self, now: Duration) -> Duration {
         now.saturating_add(self.options.error_delay)
     }
 
-    fn fail(&mut self) {
+    pub(super) fn fail(&mut self) {
         self.stopping = Some(Stop::Failed);
     }
 
@@ -53,6 +58,10 @@ impl Machine {
     ) {
         let (again, is_shared) = (self.again(now), self.tenure.is_some());
         let Some(track) = self.lanes.get_mut(&lane) else { return };
+        if track.is_gone() {
+            track.phase = Phase::Gone(false);
+            return;
+        }
         match progress {
             Ok(progress) => {
                 track.resume(progress.as_ref(), is_shared, now);
@@ -132,18 +141,27 @@ impl Machine {
         }
     }
 
-    fn handled(&mut self, place: Place, outcome: Outcome, now: Duration) {
+    fn handled(&mut self, place: Place, outcome: &Outcome, now: Duration) {
         let Some(lane) = self.queues.running_at(place).map(|item| item.lane) else { return };
+        let Some(track) = self.lanes.get_mut(&lane) else { return };
+        if track.is_gone() {
+            return self.finished(place, Track::finish);
+        }
+        let is_lost = *outcome == Outcome::Fault(Fault::Unavailable);
+        track.is_unsure = self.options.transactional && is_lost;
         match outcome {
-            Outcome::Done => self.finish(place, Track::finish),
-            Outcome::Committed => self.finish(place, Track::committed),
-            Outcome::Failed(policy) => self.failed(place, lane, policy, now),
+            Outcome::Done => self.finished(place, Track::finish),
+            Outcome::Committed => self.finished(place, Track::committed),
+            Outcome::Failed(policy) => self.failed(place, lane, *policy, now),
             // The message is not to blame, so this is not one of its attempts.
             Outcome::Fault(Fault::Unavailable) => {
                 let again = self.again(now);
                 self.rest(place, lane, again, false);
             }
-            Outcome::Fault(Fault::Superseded) => self.superseded(lane),
+            Outcome::Fault(Fault::Superseded) => {
+                self.rest(place, lane, Duration::MAX, false);
+                self.superseded(lane);
+            }
             Outcome::Fault(Fault::Failed) => {
                 self.rest(place, lane, Duration::MAX, false);
                 self.fail();
@@ -152,22 +170,40 @@ impl Machine {
     }
 
     /// The message is done with, in one of two ways.
-    fn finish(&mut self, place: Place, how: fn(&mut Track, Place)) {
+    fn finished(&mut self, place: Place, how: fn(&mut Track, Place)) {
         let Some(item) = self.queues.finish(place) else { return };
         let Some(track) = self.lanes.get_mut(&item.lane) else { return };
-        track.running = track.running.saturating_sub(1);
-        how(track, place);
-        let held = track.take_held();
-        self.queues.release(held);
+        if !track.is_gone() {
+            how(track, place);
+        }
+        // The next is not tested before it is recorded that this one is over.
+        if !track.end_test() {
+            self.end_test(item.lane);
+        }
+        self.ended(item.lane);
     }
 
     /// The message comes again at this time.
     fn rest(&mut self, place: Place, lane: Lane, at: Duration, failed: bool) {
         self.queues.again(place, at, failed);
-        if let Some(track) = self.lanes.get_mut(&lane) {
-            track.running = track.running.saturating_sub(1);
-            let held = track.take_held();
-            self.queues.release(held);
+        self.ended(lane);
+    }
+
+    /// Something of a lane is under way no more.
+    fn ended(&mut self, lane: Lane) {
+        let Some(track) = self.lanes.get_mut(&lane) else { return };
+        track.running = track.running.saturating_sub(1);
+        if track.is_gone() {
+            self.queues.drop_lane(lane);
+        }
+        self.release_held(lane);
+    }
+
+    /// What waits for a lane may ask again; and all that wait, where one may wait for another lane.
+    pub(super) fn release_held(&mut self, lane: Lane) {
+        let is_any = self.options.crashes.is_some();
+        for (_, track) in self.lanes.iter_mut().filter(|(other, _)| is_any || **other == lane) {
+            self.queues.release(track.take_held());
         }
     }
 
@@ -181,6 +217,7 @@ impl Machine {
             Then::Skip => self.urgent.push_back(Action::Skip(place)),
             Then::Park if self.lot.parked() < PARKED_IN_ALL => {
                 let cause = Cause::Failed(attempts.saturating_add(1));
+                self.queues.judge(place, cause);
                 self.urgent.push_back(Action::Park(place, cause));
             }
             Then::Park | Then::Stop => {
@@ -193,14 +230,18 @@ impl Machine {
     fn parked_at(&mut self, place: Place, parked: Result<ParkedQueue, Fault>, now: Duration) {
         let Some(item) = self.queues.running_at(place) else { return };
         let (stream, lane) = (item.stream.clone(), item.lane);
+        if self.lanes.get(&lane).is_none_or(Track::is_gone) {
+            return self.finished(place, Track::finish);
+        }
         match parked {
             Ok(queue) => {
                 let is_parked = !queue.is_empty();
                 self.lot.take(stream, lane, queue);
                 if is_parked {
-                    self.finish(place, Track::finish);
+                    self.finished(place, Track::finish);
                 } else {
-                    self.give_back(place, lane);
+                    self.queues.give_back(place);
+                    self.ended(lane);
                 }
             }
             Err(Fault::Unavailable) => self.rest(place, lane, self.again(now), false),
@@ -208,13 +249,6 @@ impl Machine {
                 self.rest(place, lane, Duration::MAX, false);
                 self.fail();
             }
-        }
-    }
-
-    fn give_back(&mut self, place: Place, lane: Lane) {
-        self.queues.give_back(place);
-        if let Some(track) = self.lanes.get_mut(&lane) {
-            track.running = track.running.saturating_sub(1);
         }
     }
 
@@ -256,9 +290,7 @@ impl Machine {
     }
 
     fn replay_ended(&mut self, lane: Lane) {
-        if let Some(track) = self.lanes.get_mut(&lane) {
-            track.running = track.running.saturating_sub(1);
-        }
+        self.ended(lane);
         self.make_room();
     }
 
@@ -281,15 +313,26 @@ impl Machine {
     fn recorded(&mut self, lane: Lane, recorded: Result<(), Fault>, now: Duration) {
         let again = self.again(now);
         let Some(track) = self.lanes.get_mut(&lane) else { return };
+        if track.is_gone() {
+            track.not_recorded(again);
+            return;
+        }
         match recorded {
             Ok(()) => {
                 track.recorded(now);
-                let held = track.take_held();
-                self.queues.release(held);
+                if !track.is_tested() {
+                    self.end_test(lane);
+                }
+                self.release_held(lane);
             }
-            Err(Fault::Superseded) => self.superseded(lane),
+            Err(Fault::Superseded) => {
+                track.not_recorded(again);
+                self.superseded(lane);
+            }
             Err(fault) => {
                 track.not_recorded(again);
+                let held = track.take_held();
+                self.queues.release(held);
                 // A subscriber that stops does not wait for the store: what it did not record is
                 // handled again.
                 if fault == Fault::Failed || self.stopping.is_some() {
@@ -305,47 +348,6 @@ impl Machine {
         self.drop_lane(lane);
         if self.tenure.is_none() {
             self.fail();
-        }
-    }
-
-    fn held(&mut self, held: Result<(Vec<Lane>, Vec<Lane>), Fault>, now: Duration) {
-        let Some(tenure) = &mut self.tenure else { return };
-        let (held, surplus) = match held {
-            Ok(held) => held,
-            Err(Fault::Unavailable) => return tenure.not_renewed(now),
-            Err(Fault::Superseded | Fault::Failed) => {
-                tenure.not_renewed(now);
-                return self.fail();
-            }
-        };
-        tenure.renewed();
-        let lost: Vec<_> = self.lanes.keys().copied().filter(|lane| !held.contains(lane)).collect();
-        lost.into_iter().for_each(|lane| self.drop_lane(lane));
-        for lane in held {
-            let is_surplus = surplus.contains(&lane);
-            let Some(track) = self.lanes.get_mut(&lane) else {
-                if self.stopping.is_none() && !is_surplus {
-                    self.lanes.insert(lane, Track::new());
-                }
-                continue;
-            };
-            track.is_draining = is_surplus || self.releasing.contains(&lane);
-            if !track.is_draining {
-                let waiting = track.take_held();
-                self.queues.release(waiting);
-            }
-        }
-    }
-
-    fn released(&mut self, lane: Lane, released: Result<(), Fault>, now: Duration) {
-        if released.is_ok() {
-            self.drop_lane(lane);
-            if let Some(tenure) = &mut self.tenure {
-                tenure.renew_soon(now);
-            }
-        } else {
-            // It runs out by itself, or is asked for again after the next renewal.
-            self.releasing.retain(|releasing| *releasing != lane);
         }
     }
 }

@@ -11,37 +11,41 @@ use super::{Options, Record};
 use crate::store::{Began, Place, Progress};
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(super) struct Track {
     pub(super) phase: Phase,
     /// The last place that it is done with.
     done: Option<Place>,
     /// What was read beyond that, and whether it is finished.
-    ahead: VecDeque<(Place, bool)>,
+    pub(super) ahead: VecDeque<(Place, bool)>,
     /// Everything up to here was read.
     read_to: Option<Place>,
     /// What stands in the store.
     recorded: Option<Place>,
-    began: Option<Began>,
+    pub(super) began: Option<Began>,
     is_held: bool,
     recorded_at: Duration,
     /// How many messages it is done with beyond what is recorded.
     unrecorded: u32,
     /// What is on its way to the store, and how many messages that counts.
-    recording: Option<(Record, u32)>,
+    pub(super) recording: Option<(Record, u32)>,
     /// Not before this time: the store did not answer.
     not_before: Duration,
     /// Some message may only begin when that is recorded.
-    is_mark_wanted: bool,
+    pub(super) is_mark_wanted: bool,
     /// The queues that wait for it.
     held: Vec<Key>,
     /// A process ended in the middle of one of the messages up to here.
-    suspects: Option<Place>,
+    pub(super) suspects: Option<Place>,
     /// The one that was in hand when it ended, and how often that has happened.
-    crashed: Option<(Place, u32)>,
+    pub(super) crashed: Option<(Place, u32)>,
     pub(super) running: u32,
     pub(super) is_draining: bool,
     /// Its last record stands, or there was nothing to record.
-    is_ended: bool,
+    pub(super) is_ended: bool,
+    /// A message may have been committed with its progress, and nobody knows; what is recorded
+    /// before that is known could undo it.
+    pub(super) is_unsure: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +56,8 @@ pub(super) enum Phase {
     /// A record by us is to take it from who had it before.
     Taking,
     Live,
+    /// It is ours no more, and answers of it are still to come; whether its progress is among them.
+    Gone(bool),
 }
 
 /// Whether a message may begin.
@@ -85,6 +91,7 @@ impl Track {
             running: 0,
             is_draining: false,
             is_ended: false,
+            is_unsure: false,
         }
     }
 
@@ -113,6 +120,24 @@ impl Track {
     /// The place from which it reads on.
     pub(super) fn from(&self, start: Place) -> Place {
         self.read_to.or(self.done).map_or(start, |to| to.saturating_add(1))
+    }
+
+    /// The lane is ours no more.
+    pub(super) fn leave_behind(&mut self) {
+        self.phase = Phase::Gone(self.phase == Phase::Reading);
+        self.ahead.clear();
+        self.held.clear();
+        self.is_draining = false;
+    }
+
+    /// Whether an answer of it is still to come.
+    pub(super) fn is_under_way(&self) -> bool {
+        let is_reading = matches!(self.phase, Phase::Reading | Phase::Gone(true));
+        is_reading || self.recording.is_some() || self.running > 0
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self.phase, Phase::Gone(_))
     }
 
     /// Takes in a message, unless it was read before.
@@ -145,6 +170,11 @@ impl Track {
     /// What it is done with: every message up to there, and what nobody wants behind the last.
     pub(super) fn done(&self) -> Option<Place> {
         self.done
+    }
+
+    /// Whether it is recorded that this place is done with.
+    pub(super) fn has_recorded(&self, place: Place) -> bool {
+        self.recorded.is_some_and(|recorded| recorded >= place)
     }
 
     pub(super) fn finish(&mut self, place: Place) {
@@ -183,52 +213,6 @@ impl Track {
         }
     }
 
-    /// Whether a message may begin now.
-    pub(super) fn leave(&mut self, place: Place, options: &Options) -> Leave {
-        // The progress that is committed with the effects is recorded by nobody else meanwhile.
-        if options.transactional && self.recording.is_some() {
-            return Leave::Held;
-        }
-        let Some(limit) = options.crashes else { return Leave::Granted };
-        if self.is_suspect(place) {
-            return self.leave_alone(place, limit);
-        }
-        match self.began {
-            Some(Began::Ahead(to)) if place <= to => Leave::Granted,
-            _ => self.wait_for_mark(),
-        }
-    }
-
-    fn is_suspect(&self, place: Place) -> bool {
-        // What comes after the suspects waits until they are done with.
-        self.suspects
-            .is_some_and(|to| place <= to || self.ahead.front().is_some_and(|it| it.0 <= to))
-    }
-
-    /// A suspect comes by itself, with a count of its own recorded before it begins.
-    fn leave_alone(&mut self, place: Place, limit: u32) -> Leave {
-        if self.running > 0 || self.ahead.front().is_none_or(|(first, _)| *first != place) {
-            return Leave::Held;
-        }
-        let crashes = self.crashes_of(place);
-        if crashes >= limit {
-            return Leave::Crashes(crashes);
-        }
-        if self.began == Some(Began::Alone(place, crashes)) {
-            return Leave::Granted;
-        }
-        self.wait_for_mark()
-    }
-
-    fn crashes_of(&self, place: Place) -> u32 {
-        self.crashed.filter(|(crashed, _)| *crashed == place).map_or(0, |(_, crashes)| crashes)
-    }
-
-    fn wait_for_mark(&mut self) -> Leave {
-        self.is_mark_wanted = true;
-        Leave::Held
-    }
-
     pub(super) fn hold(&mut self, key: Key) {
         self.held.push(key);
     }
@@ -241,7 +225,10 @@ impl Track {
     /// What the lane has begun, as it is to be recorded.
     fn beginning(&self, options: &Options, is_ending: bool) -> Option<Began> {
         options.crashes?;
-        let (first, _) = self.ahead.front().filter(|_| !is_ending)?;
+        if self.phase == Phase::Taking || is_ending {
+            return self.left_over();
+        }
+        let (first, _) = self.ahead.front()?;
         if self.is_suspect(*first) {
             return Some(Began::Alone(*first, self.crashes_of(*first)));
         }
@@ -251,7 +238,11 @@ impl Track {
     /// The record that is due, if one is.
     pub(super) fn record(&mut self, when: When<'_>) -> Option<Record> {
         let is_busy = when.options.transactional && self.running > 0;
-        if is_busy || self.recording.is_some() || self.not_before > when.now || !self.is_due(&when)
+        if is_busy
+            || self.is_unsure
+            || self.recording.is_some()
+            || self.not_before > when.now
+            || !self.is_due(&when)
         {
             return None;
         }
@@ -269,7 +260,7 @@ impl Track {
 
     fn is_due(&self, when: &When<'_>) -> bool {
         match self.phase {
-            Phase::Unread(_) | Phase::Reading => return false,
+            Phase::Unread(_) | Phase::Reading | Phase::Gone(_) => return false,
             Phase::Taking => return !when.is_ending,
             Phase::Live => {}
         }
@@ -282,26 +273,37 @@ impl Track {
         self.is_mark_wanted
             || self.unrecorded >= when.options.progress_interval && is_moved
             || is_late && (is_moved || when.is_held && !self.is_held)
-            || is_at_rest && !self.is_settled()
+            || is_at_rest && !self.is_settled(when.is_held)
     }
 
-    /// Whether what it did is recorded. What was only passed by may wait for its time.
-    pub(super) fn is_settled(&self) -> bool {
+    /// Whether what it did is recorded, and whether something is held. What was only passed by may
+    /// wait for its time.
+    pub(super) fn is_settled(&self, is_held: bool) -> bool {
         let is_open = self.unrecorded > 0 && self.done != self.recorded;
-        !is_open && self.began.is_none() && !self.is_held && !self.is_recording()
+        let is_told = is_held || !self.is_held;
+        !is_open && self.began.is_none() && is_told && !self.is_recording()
     }
 
-    /// The time at which a record comes to be due by itself.
-    pub(super) fn deadline(&self, options: &Options, is_held: bool) -> Option<Duration> {
-        if self.recording.is_some() || !self.is_live() {
-            return match self.phase {
-                Phase::Unread(at) => Some(at),
-                Phase::Taking => Some(self.not_before),
-                _ => None,
-            };
+    /// The pause after a record that was not taken may be over.
+    pub(super) fn tick(&mut self, now: Duration) {
+        if self.not_before <= now {
+            self.not_before = Duration::ZERO;
         }
-        let is_open = self.done != self.recorded || is_held && !self.is_held;
-        let late = is_open.then(|| self.recorded_at.saturating_add(options.progress_time));
+    }
+
+    /// The time at which something of the lane comes to be due by itself.
+    pub(super) fn deadline(&self, when: &When<'_>) -> Option<Duration> {
+        let is_busy = when.options.transactional && self.running > 0;
+        match self.phase {
+            _ if self.recording.is_some() || self.is_unsure || is_busy => return None,
+            Phase::Reading | Phase::Gone(_) => return None,
+            Phase::Unread(at) => return (!when.is_stopping).then_some(at),
+            Phase::Taking => return (!when.is_ending).then_some(self.not_before),
+            Phase::Live if when.is_ending => return self.is_due(when).then_some(self.not_before),
+            Phase::Live => {}
+        }
+        let is_open = self.done != self.recorded || when.is_held && !self.is_held;
+        let late = is_open.then(|| self.recorded_at.saturating_add(when.options.progress_time));
         let again = (!self.not_before.is_zero()).then_some(self.not_before);
         late.into_iter().chain(again).min().map(|at| at.max(self.not_before))
     }
@@ -310,8 +312,12 @@ impl Track {
     /// by is recorded too, for that is the last chance.
     pub(super) fn is_closed(&self, is_failing: bool) -> bool {
         let is_told = self.is_held || is_failing;
-        let is_open = self.done != self.recorded || self.began.is_some() || is_told;
-        !self.is_live() || self.is_ended || self.running == 0 && !self.is_recording() && !is_open
+        let is_begun = self.began.is_some() && self.began != self.left_over();
+        let is_open = self.done != self.recorded || is_begun || is_told;
+        !self.is_live()
+            || self.is_ended
+            || self.is_unsure
+            || self.running == 0 && !self.is_recording() && !is_open
     }
 
     /// Ends every pause now.
@@ -353,11 +359,14 @@ impl Track {
 
 /// What the rest of the machine says to whether a record is due.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(super) struct When<'a> {
     pub(super) options: &'a Options,
     pub(super) now: Duration,
     /// It was read to the end of what there is.
     pub(super) is_idle: bool,
+    /// The subscriber stops.
+    pub(super) is_stopping: bool,
     /// The lane is given up, or the subscriber stops.
     pub(super) is_ending: bool,
     /// It stops because something failed.

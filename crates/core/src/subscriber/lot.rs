@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::Lane;
-use crate::store::ParkedQueue;
+use crate::store::{ParkedMessage, ParkedQueue};
 use crate::{Position, StreamName};
 
 /// How long it goes without looking for what people have noted, at most.
@@ -121,9 +121,16 @@ impl Lot {
         self.streams.get(stream).is_some_and(|spot| !spot.queue.is_empty())
     }
 
-    /// How many messages of the stream are parked.
-    pub(super) fn parked_of(&self, stream: &StreamName) -> usize {
-        self.streams.get(stream).map_or(0, |spot| spot.queue.len())
+    /// Whether the last that was parked of the stream is being tried, though it was given up meanwhile.
+    pub(super) fn is_ending(&self, stream: &StreamName) -> bool {
+        let is_ending = |spot: &Spot| spot.state == State::Busy && spot.queue.is_empty();
+        self.streams.get(stream).is_some_and(is_ending)
+    }
+
+    /// The messages of the stream that are parked.
+    pub(super) fn parked_of(&self, stream: &StreamName) -> impl Iterator<Item = &ParkedMessage> {
+        let spot = self.streams.get(stream);
+        spot.into_iter().flat_map(|spot| spot.queue.messages())
     }
 
     /// How many messages are parked.
@@ -131,22 +138,22 @@ impl Lot {
         self.streams.values().map(|spot| spot.queue.len()).sum()
     }
 
-    /// Begins with the next message that may be tried again, of a lane that is ours.
+    /// Begins with the next message that may be tried again, if it may be tried by us.
     pub(super) fn begin(
         &mut self,
-        is_ours: impl Fn(Lane) -> bool,
+        may_begin: impl Fn(Lane, &ParkedMessage) -> bool,
     ) -> Option<(StreamName, Position, Lane)> {
         for _ in 0..self.due.len() {
             let stream = self.due.pop_front()?;
             let Some(spot) = self.streams.get_mut(&stream) else { continue };
-            let Some(position) = spot.queue.due().map(|due| due.position) else {
+            let Some(due) = spot.queue.due() else {
                 spot.state = State::Still;
                 continue;
             };
-            if is_ours(spot.lane) {
+            if may_begin(spot.lane, due) {
                 spot.state = State::Busy;
                 self.busy += 1;
-                return Some((stream, position, spot.lane));
+                return Some((stream, due.position, spot.lane));
             }
             self.due.push_back(stream);
         }

@@ -5,13 +5,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::lane::{Leave, Phase, Track, When};
+use super::lane::{Phase, Track, When};
 use super::lot::Lot;
 use super::queues::{Item, Key, Queues};
 use super::tenure::Tenure;
-use super::{Action, Cause, Lane, Options, Sharing, Stop};
+use super::{Action, Lane, Options, Sharing, Stop};
 use crate::StreamName;
-use crate::store::{Place, Progress, Unit};
+use crate::store::{Place, Unit};
 
 /// The subscriber: what it is doing, and how far it is.
 ///
@@ -43,6 +43,8 @@ pub struct Machine {
     pub(super) full: Vec<Key>,
     /// What was decided already.
     pub(super) urgent: VecDeque<Action>,
+    /// The lane that has a suspect to be handled while nothing else is.
+    pub(super) tested: Option<Lane>,
     /// Lanes whose lease is being given up.
     pub(super) releasing: Vec<Lane>,
     pub(super) stopping: Option<Stop>,
@@ -90,6 +92,7 @@ impl Machine {
             is_woken: false,
             full: Vec::new(),
             urgent: VecDeque::new(),
+            tested: None,
             releasing: Vec::new(),
             stopping: None,
             is_giving_up: false,
@@ -165,6 +168,7 @@ impl Machine {
     fn tick(&mut self, now: Duration) {
         self.queues.tick(now);
         self.lot.tick(now);
+        self.lanes.values_mut().for_each(|track| track.tick(now));
         if let Reader::Idle(until) | Reader::Away(until) = self.reader
             && until <= now
         {
@@ -172,7 +176,9 @@ impl Machine {
         }
         if self.tenure.as_ref().is_some_and(|tenure| tenure.is_over(now)) {
             let lost: Vec<_> = self.lanes.keys().copied().collect();
-            lost.into_iter().for_each(|lane| self.drop_lane(lane));
+            for lane in lost {
+                self.drop_lane(lane);
+            }
             self.tenure.as_mut().into_iter().for_each(Tenure::end);
         }
     }
@@ -200,14 +206,14 @@ impl Machine {
         }
         let is_idle = matches!(self.reader, Reader::Idle(_));
         for (lane, track) in &mut self.lanes {
-            let is_held = !self.full.is_empty() || self.queues.is_waiting(*lane);
             let when = When {
                 options: &self.options,
                 now,
                 is_idle,
+                is_stopping: self.stopping.is_some(),
                 is_ending: self.stopping.is_some() || track.is_draining,
                 is_failing: self.stopping == Some(Stop::Failed),
-                is_held,
+                is_held: !self.full.is_empty() || self.queues.is_waiting(*lane),
             };
             if let Some(record) = track.record(when) {
                 return Some(Action::Record(*lane, record));
@@ -225,63 +231,6 @@ impl Machine {
         }
         let is_wanted = self.lanes.values().any(Track::is_live);
         (is_wanted && self.lot.follow(now)).then_some(Action::ReadNotes)
-    }
-
-    fn next_replay(&mut self) -> Option<Action> {
-        if !self.lot.is_known() || !self.has_room() {
-            return None;
-        }
-        let (stream, position, lane) = self.lot.begin(|lane| is_ours(&self.lanes, lane))?;
-        if let Some(track) = self.lanes.get_mut(&lane) {
-            track.running += 1;
-        }
-        Some(Action::Replay(stream, position))
-    }
-
-    fn has_room(&self) -> bool {
-        let running = self.queues.running() + self.lot.busy();
-        running < usize::try_from(self.options.concurrency).unwrap_or(usize::MAX)
-    }
-
-    fn next_message(&mut self) -> Option<Action> {
-        if !self.lot.is_known() {
-            return None;
-        }
-        while self.has_room() {
-            let (_, item) = self.queues.next()?;
-            let (place, lane) = (item.place, item.lane);
-            let is_behind = self.lot.holds_back(&item.stream);
-            let parked = self.lot.parked_of(&item.stream);
-            if is_behind && parked >= usize::try_from(self.options.parked_limit).unwrap_or_default()
-            {
-                self.full.extend(self.queues.hold());
-                continue;
-            }
-            let track = self.lanes.get_mut(&lane)?;
-            let leave =
-                if is_open(track) { track.leave(place, &self.options) } else { Leave::Held };
-            let cause = match leave {
-                Leave::Held => {
-                    self.queues.hold().into_iter().for_each(|key| track.hold(key));
-                    continue;
-                }
-                Leave::Granted => is_behind.then_some(Cause::Behind),
-                Leave::Crashes(crashes) => Some(Cause::Crashed(crashes)),
-            };
-            track.running += 1;
-            self.queues.begin();
-            return Some(match cause {
-                Some(cause) => Action::Park(place, cause),
-                None => Action::Handle(place, self.committed_with(place, lane)),
-            });
-        }
-        None
-    }
-
-    /// The progress that is committed with the effects of a message.
-    fn committed_with(&self, place: Place, lane: Lane) -> Option<Progress> {
-        let track = self.lanes.get(&lane).filter(|_| self.options.transactional)?;
-        Some(Progress { done: Some(place), began: track.began_after(place), ..Progress::default() })
     }
 
     fn next_fetch(&mut self) -> Option<Action> {
@@ -338,19 +287,29 @@ impl Machine {
             Reader::Idle(at) | Reader::Away(at) => Some(at),
             Reader::Ready | Reader::Fetching(_) => None,
         };
-        let is_held = |lane| !self.full.is_empty() || self.queues.is_waiting(lane);
-        let lanes = self.lanes.iter();
-        let lanes = lanes.filter_map(|(lane, it)| it.deadline(&self.options, is_held(*lane)));
+        let when = |lane, track: &Track| When {
+            options: &self.options,
+            now: Duration::ZERO,
+            is_idle: false,
+            is_stopping: self.stopping.is_some(),
+            is_ending: self.stopping.is_some() || track.is_draining,
+            is_failing: self.stopping == Some(Stop::Failed),
+            is_held: !self.full.is_empty() || self.queues.is_waiting(lane),
+        };
+        let lanes = self.lanes.iter().filter(|_| !self.is_giving_up);
+        let lanes = lanes.filter_map(|(lane, track)| track.deadline(&when(*lane, track)));
         let parking = self.lot.deadline().filter(|_| self.lanes.values().any(Track::is_live));
         let working = [reading, self.queues.deadline(), parking];
         let working = working.into_iter().flatten().filter(|_| self.stopping.is_none());
         let tenure = self.tenure.as_ref().and_then(Tenure::deadline);
+        let tenure = tenure.filter(|_| self.ending == Ending::NotYet);
         lanes.chain(working).chain(tenure).min()
     }
 
     /// Whether it has read and is done with everything there was, and has recorded that.
     pub fn is_caught_up(&self) -> bool {
-        let is_quiet = |track: &Track| track.is_live() && track.ahead() == 0 && track.is_settled();
+        let is_quiet =
+            |track: &Track| track.is_live() && track.ahead() == 0 && track.is_settled(false);
         matches!(self.reader, Reader::Idle(_))
             && self.lot.is_known()
             && !self.lot.is_due(|lane| is_ours(&self.lanes, lane))
@@ -384,7 +343,7 @@ impl Machine {
 
     /// The lanes that it works on.
     pub fn lanes(&self) -> impl Iterator<Item = Lane> {
-        self.lanes.keys().copied()
+        self.lanes.iter().filter(|(_, track)| !track.is_gone()).map(|(lane, _)| *lane)
     }
 
     /// How often the message at this place has failed.
@@ -409,19 +368,10 @@ impl Machine {
             Key::Lane(item.lane)
         }
     }
-
-    pub(super) fn drop_lane(&mut self, lane: Lane) {
-        self.lanes.remove(&lane);
-        self.queues.drop_lane(lane);
-        self.releasing.retain(|releasing| *releasing != lane);
-        if let Reader::Fetching(lanes) = &mut self.reader {
-            lanes.retain(|fetched| *fetched != lane);
-        }
-    }
 }
 
 /// Whether messages of a lane may begin.
-fn is_open(track: &Track) -> bool {
+pub(super) fn is_open(track: &Track) -> bool {
     track.is_live() && !track.is_draining
 }
 

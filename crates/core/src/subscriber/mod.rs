@@ -15,9 +15,12 @@ mod lot;
 mod machine;
 mod options;
 mod queues;
+mod shares;
+mod suspects;
 mod tenure;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use machine::Machine;
 pub use options::{ErrorPolicy, Options, Then};

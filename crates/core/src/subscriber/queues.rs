@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use super::Lane;
+use super::{Cause, Lane};
 use crate::StreamName;
 use crate::store::Place;
 
@@ -30,7 +30,7 @@ pub(super) enum Key {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queues {
-    queues: HashMap<Key, Queue>,
+    by_key: HashMap<Key, Queue>,
     /// Those whose first message may begin, in the order of their turns.
     ready: VecDeque<Key>,
     /// Those that wait for a time.
@@ -44,6 +44,8 @@ struct Queue {
     items: VecDeque<Item>,
     /// How often the first has failed.
     attempts: u32,
+    /// Why the first is to be parked, once that is decided; it is not handled any more.
+    verdict: Option<Cause>,
     state: State,
 }
 
@@ -58,26 +60,40 @@ enum State {
 
 impl Queues {
     pub(super) fn push(&mut self, key: Key, item: Item) {
-        if let Some(queue) = self.queues.get_mut(&key) {
+        if let Some(queue) = self.by_key.get_mut(&key) {
             queue.items.push_back(item);
             return;
         }
-        let queue = Queue { items: VecDeque::from([item]), attempts: 0, state: State::Ready };
-        self.queues.insert(key.clone(), queue);
+        let items = VecDeque::from([item]);
+        let queue = Queue { items, attempts: 0, verdict: None, state: State::Ready };
+        self.by_key.insert(key.clone(), queue);
         self.ready.push_back(key);
     }
 
     /// The first message of the queue whose turn it is.
     pub(super) fn next(&self) -> Option<(&Key, &Item)> {
         let key = self.ready.front()?;
-        self.queues.get(key)?.items.front().map(|item| (key, item))
+        self.by_key.get(key)?.items.front().map(|item| (key, item))
     }
 
-    /// Begins with the message that is next.
-    pub(super) fn begin(&mut self) {
+    /// Why the message that is next is to be parked, if that is decided.
+    pub(super) fn verdict(&self) -> Option<Cause> {
+        self.by_key.get(self.ready.front()?)?.verdict
+    }
+
+    /// Decides that the message that is being handled is to be parked.
+    pub(super) fn judge(&mut self, place: Place, cause: Cause) {
+        let Some(key) = self.running.get(&place) else { return };
+        if let Some(queue) = self.by_key.get_mut(key) {
+            queue.verdict = Some(cause);
+        }
+    }
+
+    /// Begins with the message that is next: to handle it, or to park it.
+    pub(super) fn begin(&mut self, verdict: Option<Cause>) {
         let Some(key) = self.ready.pop_front() else { return };
-        let Some(queue) = self.queues.get_mut(&key) else { return };
-        queue.state = State::Running;
+        let Some(queue) = self.by_key.get_mut(&key) else { return };
+        (queue.state, queue.verdict) = (State::Running, verdict);
         if let Some(item) = queue.items.front() {
             self.running.insert(item.place, key);
         }
@@ -86,7 +102,7 @@ impl Queues {
     /// Takes the turn from the queue whose it is, until its lane gives it back.
     pub(super) fn hold(&mut self) -> Option<Key> {
         let key = self.ready.pop_front()?;
-        if let Some(queue) = self.queues.get_mut(&key) {
+        if let Some(queue) = self.by_key.get_mut(&key) {
             queue.state = State::Held;
         }
         Some(key)
@@ -95,7 +111,7 @@ impl Queues {
     /// Gives the turn back, before all others.
     pub(super) fn release(&mut self, keys: Vec<Key>) {
         for key in keys.into_iter().rev() {
-            if let Some(queue) = self.queues.get_mut(&key)
+            if let Some(queue) = self.by_key.get_mut(&key)
                 && queue.state == State::Held
             {
                 queue.state = State::Ready;
@@ -106,23 +122,23 @@ impl Queues {
 
     /// The message that is being handled, if it is.
     pub(super) fn running_at(&self, place: Place) -> Option<&Item> {
-        self.queues.get(self.running.get(&place)?)?.items.front()
+        self.by_key.get(self.running.get(&place)?)?.items.front()
     }
 
     /// How often the message that is being handled has failed.
     pub(super) fn attempts(&self, place: Place) -> u32 {
-        let queue = self.running.get(&place).and_then(|key| self.queues.get(key));
+        let queue = self.running.get(&place).and_then(|key| self.by_key.get(key));
         queue.map_or(0, |queue| queue.attempts)
     }
 
     /// The message is done with; the next of its queue gets its turn after all others.
     pub(super) fn finish(&mut self, place: Place) -> Option<Item> {
         let key = self.running.remove(&place)?;
-        let queue = self.queues.get_mut(&key)?;
+        let queue = self.by_key.get_mut(&key)?;
         let item = queue.items.pop_front();
-        queue.attempts = 0;
+        (queue.attempts, queue.verdict) = (0, None);
         if queue.items.is_empty() {
-            self.queues.remove(&key);
+            self.by_key.remove(&key);
         } else {
             queue.state = State::Ready;
             self.ready.push_back(key);
@@ -133,7 +149,7 @@ impl Queues {
     /// The message comes again at this time, and perhaps that was an attempt.
     pub(super) fn again(&mut self, place: Place, at: Duration, failed: bool) {
         let Some(key) = self.running.remove(&place) else { return };
-        if let Some(queue) = self.queues.get_mut(&key) {
+        if let Some(queue) = self.by_key.get_mut(&key) {
             queue.attempts = queue.attempts.saturating_add(u32::from(failed));
             queue.state = State::Waiting(at);
             self.timers.insert((at, key));
@@ -143,8 +159,8 @@ impl Queues {
     /// The message is not handled after all, or not in this way: it gets its turn at once.
     pub(super) fn give_back(&mut self, place: Place) {
         let Some(key) = self.running.remove(&place) else { return };
-        if let Some(queue) = self.queues.get_mut(&key) {
-            queue.state = State::Ready;
+        if let Some(queue) = self.by_key.get_mut(&key) {
+            (queue.state, queue.verdict) = (State::Ready, None);
             self.ready.push_front(key);
         }
     }
@@ -155,7 +171,7 @@ impl Queues {
             && *at <= now
         {
             let Some((_, key)) = self.timers.pop_first() else { return };
-            if let Some(queue) = self.queues.get_mut(&key) {
+            if let Some(queue) = self.by_key.get_mut(&key) {
                 queue.state = State::Ready;
                 self.ready.push_back(key);
             }
@@ -176,30 +192,33 @@ impl Queues {
     }
 
     fn lane_of(&self, key: &Key) -> Option<Lane> {
-        self.queues.get(key)?.items.front().map(|item| item.lane)
+        self.by_key.get(key)?.items.front().map(|item| item.lane)
     }
 
     pub(super) fn running(&self) -> usize {
         self.running.len()
     }
 
-    /// Forgets the messages of a lane, those that are being handled too.
+    /// Forgets the messages of a lane, except those that are being handled.
     pub(super) fn drop_lane(&mut self, lane: Lane) {
         let gone: Vec<_> = self
-            .queues
+            .by_key
             .iter()
             .filter(|(_, queue)| queue.items.front().is_some_and(|item| item.lane == lane))
             .map(|(key, _)| key.clone())
             .collect();
         for key in gone {
-            if let Some(queue) = self.queues.remove(&key) {
-                match queue.state {
-                    State::Running => self.running.retain(|_, running| *running != key),
-                    State::Ready => self.ready.retain(|ready| *ready != key),
-                    State::Waiting(at) => _ = self.timers.remove(&(at, key)),
-                    State::Held => {}
+            let Some(queue) = self.by_key.get_mut(&key) else { continue };
+            match queue.state {
+                State::Running => {
+                    queue.items.truncate(1);
+                    continue;
                 }
+                State::Ready => self.ready.retain(|ready| *ready != key),
+                State::Waiting(at) => _ = self.timers.remove(&(at, key.clone())),
+                State::Held => {}
             }
+            self.by_key.remove(&key);
         }
     }
 }

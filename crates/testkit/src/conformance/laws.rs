@@ -188,6 +188,15 @@ macro_rules! __laws {
             progress_is_recorded_as_eventide_records_it;
             progress_recorded_by_another_client_is_read;
             progress_stands_in_no_page_of_the_category;
+            what_is_noted_beside_progress_comes_back;
+            of_two_who_record_on_the_same_progress_one_is_told_of_the_other;
+        }
+        parking {
+            what_is_parked_comes_in_the_order_of_its_stream;
+            what_is_resolved_lets_the_next_one_go;
+            a_note_that_is_read_twice_counts_once;
+            of_two_who_note_at_once_one_is_told_of_the_other;
+            notes_stand_in_a_category_of_their_own_and_name_their_cause;
         }
         unreadable_progress {
             a_record_of_another_type_is_unreadable;

@@ -19,6 +19,7 @@ mod idempotent_id;
 mod leases;
 mod leases_at_once;
 mod merged;
+mod parking;
 mod progress;
 mod read_category;
 mod read_stream;

@@ -3,11 +3,13 @@
 //! What cannot be read as progress is in `unreadable_progress.rs`.
 
 use evenfold_core::store::{
-    CategoryQuery, ConsumerGroup, MessageStore, ProgressStream, SubscriberId,
+    Began, CategoryQuery, ConsumerGroup, MessageStore, Progress, ProgressStream, Standing,
+    SubscriberId,
 };
 use evenfold_core::{Category, Error};
+use futures::FutureExt;
 
-use super::subject::{Subject, category_of, refused, stream_of, streams, there, write};
+use super::subject::{Subject, at, category_of, refused, stream_of, streams, there, write};
 use crate::controls::message::{deposited, raw};
 use crate::controls::{id, stream};
 use crate::json::json;
@@ -201,5 +203,55 @@ pub(super) async fn progress_stands_in_no_page_of_the_category(
     }
     let page = category_of(&*store, &CategoryQuery::new(stream::category()?)).await?;
     assert_eq!(streams(&page), ["account-123"]);
+    Ok(())
+}
+
+/// *Progress is read back*, with what is noted beside it; the record itself stays Eventide's.
+pub(super) async fn what_is_noted_beside_progress_comes_back(
+    subject: &Subject<'_>,
+) -> Result<(), Error> {
+    let store = subject.open().await?;
+    let standing = Some(Standing { stopped: true, reason: "no luck 😀".into() });
+    for (number, of) in (1..).zip([of_category("teller")?, of_stream("teller")?]) {
+        for (more, began) in [(0, Began::Ahead(99)), (10, Began::Alone(12, 2))] {
+            let progress = Progress {
+                done: Some(11),
+                began: Some(began),
+                standing: standing.clone(),
+                replay: Some(20),
+                successor: Some(2),
+            };
+            let record = of.record(&progress, id(number + more))?;
+            write(&*store, of.stream(), &[record]).await?;
+            let last = store.last_message(of.stream(), None).await?;
+            let last = there(last.as_ref(), "a record")?;
+            assert_eq!(of.progress_in(last)?, progress);
+            assert_eq!(store.read_progress(&of).await?, Some(11));
+            assert!(json(last.data())?.as_object().is_some_and(|data| data.len() == 1));
+        }
+    }
+    Ok(())
+}
+
+/// *Progress is read back*, and nobody records over what he has not read.
+pub(super) async fn of_two_who_record_on_the_same_progress_one_is_told_of_the_other(
+    subject: &Subject<'_>,
+) -> Result<(), Error> {
+    let store = subject.open().await?;
+    let of = of_category("teller")?;
+    store.record_progress(&of, 5, id(1)).await?;
+    let here = |number: u64| {
+        let (store, of) = (store.clone(), of.clone());
+        async move {
+            let record = of.record(&Progress::at(5 + number.cast_signed()), id(number))?;
+            Ok(store.write(of.stream(), &[record], at(0)?).await)
+        }
+        .boxed()
+    };
+    let answers = subject.at_once([here(2), here(3), here(4)]).await?;
+    let told = answers.iter().filter(|it| it.as_ref().is_err_and(Error::is_conflict)).count();
+    assert_eq!(told, 2, "{answers:?}");
+    let won = (2..).zip(&answers).find(|(_, answer)| answer.is_ok()).map(|(number, _)| 5 + number);
+    assert_eq!(store.read_progress(&of).await?, won);
     Ok(())
 }

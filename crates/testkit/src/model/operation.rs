@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::answer::Answer;
 use crate::controls::message::{awkward_data, raw};
 use crate::controls::{id, metadata};
+use crate::random::Random;
 
 /// One thing asked of both stores.
 #[derive(Clone, Debug)]
@@ -56,33 +57,6 @@ impl Operation {
     }
 }
 
-/// `SplitMix64` of Steele, Lea and Flood: short, and good enough to choose by.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number from 0 up to this one, without it.
-    fn below(&mut self, end: usize) -> usize {
-        let end = u64::try_from(end).unwrap_or(u64::MAX).max(1);
-        usize::try_from(self.next() % end).unwrap_or_default()
-    }
-
-    fn number_below(&mut self, end: u32) -> u32 {
-        u32::try_from(self.next() % u64::from(end.max(1))).unwrap_or_default()
-    }
-
-    fn one_of<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
-        all.get(self.below(all.len()))
-    }
-}
-
 const STREAMS: [&str; 10] = [
     "account-1",
     "account-2",
@@ -118,7 +92,7 @@ impl Generator {
                 .map(Into::into),
         );
         Self {
-            random: Random(seed),
+            random: Random::new(seed),
             data,
             batches: Vec::new(),
             versions: BTreeMap::new(),

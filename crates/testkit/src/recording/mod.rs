@@ -12,7 +12,9 @@ use evenfold_core::error::Conflict;
 use evenfold_core::handler::Context;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{
-    Ability, Announcement, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery, CategorySummary, Merged, MergedStore, MessageStore, ProgressStore, ReadStore, StreamSummary, WriteStore, Written,
+    Ability, Announcement, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery,
+    CategorySummary, Merged, MergedStore, MessageStore, ProgressStore, ReadStore, StreamSummary,
+    WriteStore, Written,
 };
 use evenfold_core::{
     Category, Error, ExpectedVersion, GlobalPosition, Memory, Position, StreamName,

@@ -83,7 +83,9 @@ each_breaks! {
         a_write_at_a_version_of_a_missing_stream_is_a_conflict,
         a_conflict_writes_nothing,
         a_category_alone_has_a_version_of_its_own,
-        of_writers_who_expect_one_version_one_succeeds;
+        of_writers_who_expect_one_version_one_succeeds,
+        of_two_who_note_at_once_one_is_told_of_the_other,
+        of_two_who_record_on_the_same_progress_one_is_told_of_the_other;
     checks_version_before_ids: ChecksVersionBeforeIds breaks
         an_empty_batch_is_invalid,
         a_repetition_has_its_first_positions_whatever_it_expects,
@@ -131,6 +133,9 @@ each_breaks! {
     accepts_an_empty_batch: AcceptsAnEmptyBatch breaks
         an_empty_batch_is_invalid;
     reads_from_behind: ReadsFromBehind breaks
+        what_is_parked_comes_in_the_order_of_its_stream,
+        what_is_resolved_lets_the_next_one_go,
+        a_note_that_is_read_twice_counts_once,
         a_stream_begins_at_zero_and_has_no_gap,
         streams_count_their_positions_apart,
         every_stream_is_known_by_its_whole_name,
@@ -188,6 +193,8 @@ each_breaks! {
         the_last_message_of_a_type_is_found_behind_others,
         a_category_alone_has_a_last_message;
     loses_metadata: LosesMetadata breaks
+        what_is_noted_beside_progress_comes_back,
+        notes_stand_in_a_category_of_their_own_and_name_their_cause,
         other_metadata_is_no_other_content,
         metadata_comes_back_with_every_key,
         metadata_keys_of_other_clients_come_back;

@@ -1,0 +1,87 @@
+//! Crashes that are counted: what a lane may begin with, after a process has ended in the middle of it.
+//!
+//! Owns who is a suspect and when one is tested. What is recorded of it is in `lane.rs`.
+
+use super::Options;
+use super::lane::{Leave, Track};
+use crate::store::{Began, Place};
+
+impl Track {
+    /// Whether a message may begin now; a suspect only where nothing else is under way.
+    pub(super) fn leave(&mut self, place: Place, options: &Options, is_alone: bool) -> Leave {
+        let Some(limit) = options.crashes else { return Leave::Granted };
+        if self.is_suspect(place) {
+            return self.leave_alone(place, limit, is_alone);
+        }
+        match self.began {
+            Some(Began::Ahead(to)) if place <= to => Leave::Granted,
+            _ => self.wait_for_mark(),
+        }
+    }
+
+    /// Whether a record is on its way that must land before anything is committed after it.
+    pub(super) fn is_committing(&self, options: &Options) -> bool {
+        // The progress that is committed with the effects is recorded by nobody else meanwhile, and
+        // the last record of a lane says that nothing is begun.
+        self.recording.is_some_and(|(record, _)| options.transactional || record.is_last)
+    }
+
+    /// Whether a message is a suspect, and its turn has come.
+    pub(super) fn is_to_be_tested(&self, place: Place, options: &Options) -> bool {
+        let is_first = self.ahead.front().is_some_and(|(first, _)| *first == place);
+        let is_over = |limit| self.crashes_of(place) >= limit;
+        is_first && self.is_suspect(place) && !options.crashes.is_none_or(is_over)
+    }
+
+    /// Whether it is recorded that a suspect is being tested.
+    pub(super) fn is_tested(&self) -> bool {
+        matches!(self.began, Some(Began::Alone(..)))
+    }
+
+    /// Asks for a record that the test of a suspect is over, if one has to say so.
+    pub(super) fn end_test(&mut self) -> bool {
+        self.is_mark_wanted |= self.is_tested();
+        self.is_tested()
+    }
+
+    pub(super) fn is_suspect(&self, place: Place) -> bool {
+        // What comes after the suspects waits until they are done with.
+        self.suspects
+            .is_some_and(|to| place <= to || self.ahead.front().is_some_and(|it| it.0 <= to))
+    }
+
+    /// A suspect comes by itself, with a count of its own recorded before it begins.
+    fn leave_alone(&mut self, place: Place, limit: u32, is_alone: bool) -> Leave {
+        if self.running > 0 || self.ahead.front().is_none_or(|(first, _)| *first != place) {
+            return Leave::Held;
+        }
+        let crashes = self.crashes_of(place);
+        if crashes >= limit {
+            return Leave::Crashes(crashes);
+        }
+        if !is_alone {
+            return Leave::Held;
+        }
+        if self.began == Some(Began::Alone(place, crashes)) {
+            return Leave::Granted;
+        }
+        self.wait_for_mark()
+    }
+
+    pub(super) fn crashes_of(&self, place: Place) -> u32 {
+        self.crashed.filter(|(crashed, _)| *crashed == place).map_or(0, |(_, crashes)| crashes)
+    }
+
+    fn wait_for_mark(&mut self) -> Leave {
+        self.is_mark_wanted = true;
+        Leave::Held
+    }
+
+    /// What somebody else began and nobody has looked into yet, so that it is still known when this
+    /// process ends, in order or not.
+    pub(super) fn left_over(&self) -> Option<Began> {
+        let suspects = self.suspects.map(Began::Ahead)?;
+        let alone = self.crashed.filter(|(_, crashes)| *crashes > 0);
+        Some(alone.map_or(suspects, |(place, crashes)| Began::Alone(place, crashes - 1)))
+    }
+}

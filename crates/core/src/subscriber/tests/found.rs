@@ -1,0 +1,138 @@
+//! Faults that the simulation of the testkit found, each as the shortest history that shows it.
+
+use super::*;
+
+#[test]
+fn a_lane_is_not_taken_again_before_what_was_under_way_is_over() {
+    let mut bench = Bench::leased(options(10, 100), &[(0, Progress::at(4))]);
+    assert!(bench.answer(page(&[5])).contains(&Action::Handle(5, None)));
+    // It was paused for longer than its lease, and gets the lane back.
+    assert!(bench.after(TERM).contains(&Action::Renew));
+    assert_eq!(bench.machine.lanes().next(), None);
+    assert_eq!(bench.answer(held([0])), []);
+    assert_eq!(bench.machine.running(), 1);
+    assert_eq!(bench.answer(handled(5)), [Action::Renew]);
+    assert_eq!(bench.answer(held([0])), [Action::ReadProgress(0)]);
+}
+
+#[test]
+fn a_lane_that_is_too_many_is_given_up_even_before_it_is_begun_with() {
+    let mut bench = Bench::leased(options(10, 100), &[(0, Progress::at(4))]);
+    bench.now += TERM / 3;
+    assert!(bench.ask().contains(&Action::Renew));
+    let too_many = Input::Held(Ok((vec![0, 1], vec![1])));
+    assert!(bench.answer(too_many).contains(&Action::Release(1)));
+}
+
+#[test]
+fn a_commit_whose_reply_was_lost_is_not_recorded_over() {
+    let options = Options { transactional: true, ..options(10, 1) };
+    let mut bench = Bench::alone(options, Some(4));
+    let actions = bench.answer(page(&[5, 6]));
+    let with = Progress::at(5);
+    assert!(actions.contains(&Action::Handle(5, Some(with.clone()))), "{actions:?}");
+    bench.answer(page(&[]));
+    let lost = Input::Handled(5, Outcome::Fault(Fault::Unavailable));
+    let is_record = |action: &Action| matches!(action, Action::Record(..));
+    assert!(!bench.answer(lost).iter().any(is_record));
+    let actions = bench.after(Duration::from_secs(5));
+    assert!(actions.contains(&Action::Handle(5, Some(with))), "{actions:?}");
+    assert!(!actions.iter().any(is_record), "{actions:?}");
+}
+
+#[test]
+fn what_was_begun_before_is_still_recorded_when_a_lane_is_taken_or_left() {
+    let options = Options { crashes: Some(3), ..options(10, 100) };
+    let alone = Began::Alone(5, 1);
+    let machine = Machine::new(options, Unit::GlobalPosition, Sharing::Leased(TERM));
+    let mut bench = Bench { machine, now: Duration::ZERO };
+    bench.ask();
+    bench.answer(held([0]));
+    let actions = bench.answer(Input::Progress(0, Ok(Some(began(4, alone)))));
+    let taken = Record { began: Some(alone), ..record(4) };
+    assert_eq!(actions, [Action::Record(0, taken)]);
+    bench.answer(Input::Recorded(0, Ok(())));
+    bench.answer(Input::Notes(Ok(vec![])));
+    assert!(
+        bench
+            .answer(page(&[5]))
+            .contains(&Action::Record(0, Record { began: Some(Began::Alone(5, 2)), ..record(4) }))
+    );
+    bench.stop();
+    let actions = bench.answer(Input::Recorded(0, Ok(())));
+    // It was not begun with, so that is no crash more.
+    let left = Record { began: Some(alone), is_last: true, ..record(4) };
+    assert!(actions.contains(&Action::Record(0, left)), "{actions:?}");
+}
+
+#[test]
+fn the_suspects_of_two_lanes_are_tested_one_after_another() {
+    let options = Options { crashes: Some(1), concurrency: 4, ..options(10, 100) };
+    let lanes = [(0, began(4, Began::Ahead(5))), (1, began(4, Began::Ahead(6)))];
+    let mut bench = Bench::leased(options, &lanes);
+    let items = vec![item(5, 0), item(6, 1)];
+    let both = Input::Page(Ok(Page { items, scanned: Some(6), is_full: false }));
+    let marks = |actions: &[Action]| {
+        let is_mark = |it: &&Action| {
+            matches!(it, Action::Record(_, Record { began: Some(Began::Alone(..)), .. }))
+        };
+        actions.iter().filter(is_mark).cloned().collect::<Vec<_>>()
+    };
+    let alone = |place| Record { began: Some(Began::Alone(place, 0)), ..record(place - 1) };
+    let actions = bench.answer(both);
+    assert_eq!(marks(&actions), [Action::Record(0, alone(5))]);
+    assert!(bench.answer(Input::Recorded(0, Ok(()))).contains(&Action::Handle(5, None)));
+    // Before the next, it is recorded that this one is over.
+    let actions = bench.answer(handled(5));
+    assert_eq!(marks(&actions), []);
+    assert!(matches!(actions[..], [Action::Record(0, Record { began: None, .. }), ..]));
+    let actions = bench.answer(Input::Recorded(0, Ok(())));
+    assert!(matches!(marks(&actions)[..], [Action::Record(1, _)]), "{actions:?}");
+}
+
+#[test]
+fn a_message_whose_parking_was_lost_is_parked_and_not_handled_again() {
+    let mut bench = Bench::alone(options(10, 100), None);
+    bench.answer(page(&[1]));
+    let failed = Outcome::Failed(ErrorPolicy::park().retries(0));
+    let park = Action::Park(1, Cause::Failed(1));
+    assert_eq!(bench.answer(Input::Handled(1, failed)), std::slice::from_ref(&park));
+    bench.answer(Input::Parked(1, Err(Fault::Unavailable)));
+    let actions = bench.after(Duration::from_secs(5));
+    assert!(actions.contains(&park), "{actions:?}");
+}
+
+#[test]
+fn a_parked_message_is_not_replayed_before_it_is_recorded_as_passed_where_effects_are_committed() {
+    let options = Options { transactional: true, ..options(10, 100) };
+    let mut bench = Bench::alone(options, Some(4));
+    // Who had it before parked the message and did not live to record that.
+    bench.machine.answer(page(&[5]), bench.now);
+    let notes = vec![(item(5, 0).stream, 0, parked(0, 5, None))];
+    bench.machine.answer(Input::Notes(Ok(notes.clone())), bench.now);
+    let actions = bench.ask();
+    assert!(actions.contains(&Action::Park(5, Cause::Behind)), "{actions:?}");
+    let is_replay = |action: &Action| matches!(action, Action::Replay(..));
+    assert!(!actions.iter().any(is_replay), "{actions:?}");
+    let parked = notes[0].2.clone();
+    bench.answer(Input::Parked(5, Ok(parked)));
+    bench.answer(page(&[]));
+    let actions = bench.answer(Input::Recorded(0, Ok(())));
+    assert!(actions.iter().any(is_replay), "{actions:?}");
+}
+
+#[test]
+fn who_stands_still_says_so_once() {
+    let options = Options { parked_limit: 1, ..options(10, 100) };
+    let mut bench = Bench::alone(options, Some(4));
+    let stream = item(5, 0).stream;
+    let notes = vec![(stream, 0, parked(0, 3, Some("no luck")))];
+    bench.machine.answer(Input::Notes(Ok(notes)), bench.now);
+    bench.answer(page(&[5]));
+    bench.answer(page(&[]));
+    let actions = bench.after(Duration::from_secs(10));
+    let held = Record { is_held: true, ..record(4) };
+    assert!(actions.contains(&Action::Record(0, held)), "{actions:?}");
+    let actions = bench.answer(Input::Recorded(0, Ok(())));
+    assert!(!actions.iter().any(|it| matches!(it, Action::Record(..))), "{actions:?}");
+}

@@ -1,0 +1,110 @@
+//! Whose turn it is: which message begins next, and whether it is handled or parked.
+//!
+//! Owns what holds a message back. What was read stands in `queues.rs`, what is parked in `lot.rs`.
+
+use super::lane::Leave;
+use super::machine::is_open;
+use super::queues::Item;
+use super::{Action, Cause, Lane, Machine};
+use crate::store::{ParkedMessage, Place, Progress, Unit};
+
+impl Machine {
+    pub(super) fn next_replay(&mut self) -> Option<Action> {
+        if !self.lot.is_known() || !self.has_room() {
+            return None;
+        }
+        let (is_committed, unit) = (self.options.transactional, self.unit);
+        let (stream, position, lane) = self.lot.begin(|lane, due| {
+            let track = self.lanes.get(&lane).filter(|track| is_open(track));
+            // Until it is recorded that the message is passed, whoever comes next handles it, so its
+            // effects are not committed in another way.
+            track.is_some_and(|track| !is_committed || track.has_recorded(place_of(unit, due)))
+        })?;
+        if let Some(track) = self.lanes.get_mut(&lane) {
+            track.running += 1;
+        }
+        Some(Action::Replay(stream, position))
+    }
+
+    fn has_room(&self) -> bool {
+        let running = self.queues.running() + self.lot.busy();
+        running < usize::try_from(self.options.concurrency).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn next_message(&mut self) -> Option<Action> {
+        if !self.lot.is_known() {
+            return None;
+        }
+        while self.has_room() {
+            let (_, item) = self.queues.next()?;
+            let (place, lane) = (item.place, item.lane);
+            let is_behind = self.lot.holds_back(&item.stream);
+            if is_behind && self.is_full(item) || self.lot.is_ending(&item.stream) {
+                self.full.extend(self.queues.hold());
+                self.end_test(lane);
+                continue;
+            }
+            let verdict = self.queues.verdict();
+            let leave = self.leave(place, lane, verdict)?;
+            let track = self.lanes.get_mut(&lane)?;
+            let cause = match leave {
+                Leave::Held => {
+                    self.queues.hold().into_iter().for_each(|key| track.hold(key));
+                    continue;
+                }
+                Leave::Granted => verdict.or(is_behind.then_some(Cause::Behind)),
+                Leave::Crashes(crashes) => Some(Cause::Crashed(crashes)),
+            };
+            track.running += 1;
+            self.queues.begin(cause);
+            return Some(match cause {
+                Some(cause) => Action::Park(place, cause),
+                None => Action::Handle(place, self.committed_with(place, lane)),
+            });
+        }
+        None
+    }
+
+    /// Whether as many messages of its stream are parked as may be, and it is none of them.
+    fn is_full(&self, item: &Item) -> bool {
+        let limit = usize::try_from(self.options.parked_limit).unwrap_or(usize::MAX);
+        let is_it = |parked: &ParkedMessage| place_of(self.unit, parked) == item.place;
+        let parked = || self.lot.parked_of(&item.stream);
+        parked().count() >= limit && !parked().any(is_it)
+    }
+
+    /// Whether a message may begin now.
+    fn leave(&mut self, place: Place, lane: Lane, verdict: Option<Cause>) -> Option<Leave> {
+        let is_under_way = self.running() > 0;
+        let tested = self.tested.filter(|tested| self.lanes.get(tested).is_some_and(is_open));
+        let track = self.lanes.get_mut(&lane)?;
+        if !is_open(track) || track.is_committing(&self.options) {
+            return Some(Leave::Held);
+        }
+        if verdict.is_some() {
+            return Some(Leave::Granted);
+        }
+        let is_to_be_tested = track.is_to_be_tested(place, &self.options);
+        if tested.is_some_and(|tested| tested != lane) {
+            return Some(Leave::Held);
+        }
+        if is_to_be_tested {
+            self.tested = Some(lane);
+        }
+        Some(track.leave(place, &self.options, !is_under_way))
+    }
+
+    /// The progress that is committed with the effects of a message.
+    fn committed_with(&self, place: Place, lane: Lane) -> Option<Progress> {
+        let track = self.lanes.get(&lane).filter(|_| self.options.transactional)?;
+        Some(Progress { done: Some(place), began: track.began_after(place), ..Progress::default() })
+    }
+}
+
+/// The place of a parked message in what is read.
+fn place_of(unit: Unit, parked: &ParkedMessage) -> Place {
+    match unit {
+        Unit::GlobalPosition => parked.global_position.get(),
+        Unit::StreamPosition => parked.position.get(),
+    }
+}
