@@ -252,7 +252,8 @@ impl Poller {
     }
 
     fn take(&mut self, told: Told) {
-        if let Told::Page(_) = told {
+        let is_page = matches!(told, Told::Page(_));
+        if is_page {
             let every = self.poll_interval;
             let is_heard = self.waiter.is_heard();
             self.machine.poll_every(if is_heard { every.max(SELDOM) } else { every });
@@ -260,6 +261,18 @@ impl Poller {
         if let Some(input) = self.hear(told) {
             self.machine.answer(input, self.since.elapsed());
         }
+        if is_page {
+            self.forget();
+        }
+    }
+
+    /// Forgets messages that the machine does not hold: of lanes that are others', or ours no more, and
+    /// those that a lane had read before.
+    fn forget(&mut self) {
+        let (machine, work) = (&self.machine, &self.work);
+        self.known.keep(|place, stream| {
+            work.lane_of(stream).is_some_and(|lane| machine.holds(lane, place))
+        });
     }
 
     fn why_stopped(&self) -> Error {

@@ -39,6 +39,15 @@ pub(super) struct Known {
     pub(super) fault: Option<Error>,
 }
 
+impl Known {
+    /// Forgets what is known of all other messages.
+    pub(super) fn keep(&mut self, is_kept: impl Fn(Place, &StreamName) -> bool) {
+        let Self { messages, faults, .. } = self;
+        messages.retain(|place, recorded| is_kept(*place, &recorded.stream_name));
+        faults.retain(|place, _| messages.contains_key(place));
+    }
+}
+
 /// What came of an action.
 pub(super) enum Told {
     /// And whether the version before is at its end.
