@@ -4,6 +4,7 @@
 //! The processes are `src/bin/colleague.rs`. Chance is a seed, which decides who is hit how; when is
 //! up to the machine. What must be true in the end stands with the tests.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
@@ -11,16 +12,18 @@ use std::time::{Duration, Instant};
 
 use evenfold::message::{Encode, NewMessage};
 use evenfold::prelude::*;
-use evenfold::{Ids, Position, Store, TimeOrderedIds};
-use evenfold_tests::{Deposited, Outcome};
+use evenfold::stores::CategoryQuery;
+use evenfold::{GlobalPosition, Ids, Position, Store, TimeOrderedIds};
+use evenfold_tests::{Deposited, Outcome, Withdrawn};
+use futures::TryStreamExt;
 use tokio::process::{Child, Command};
 
 /// How many work at most; at least one is neither paused nor about to leave.
 const SIZE: usize = 5;
 pub(crate) const BUCKETS: u16 = 16;
-pub(crate) const TERM: Duration = Duration::from_secs(1);
+pub(crate) const TERM: Duration = Duration::from_millis(600);
 /// Between two blows.
-pub(crate) const PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const PAUSE: Duration = Duration::from_millis(400);
 
 /// Numbers by chance (splitmix64): the same seed gives the same for ever.
 pub(crate) struct Chance(pub u64);
@@ -188,7 +191,11 @@ impl Crowd {
 /// Who is told before he listens has ended by the signal itself.
 fn ended_well(status: ExitStatus) -> Outcome {
     const TERM: Option<i32> = Some(15);
-    if status.success() || status.signal() == TERM { Ok(()) } else { Err(format!("a process failed: {status}").into()) }
+    if status.success() || status.signal() == TERM {
+        Ok(())
+    } else {
+        Err(format!("a process failed: {status}").into())
+    }
 }
 
 async fn signal(child: &Child, name: &str) -> Outcome {
@@ -199,7 +206,7 @@ async fn signal(child: &Child, name: &str) -> Outcome {
 
 /// Writes for a crowd: one message at a time, its number in its stream as its amount.
 pub(crate) struct Writer {
-    store: Store,
+    pub(crate) store: Store,
     /// The category is `account`, the id of a stream its number from 1.
     pub(crate) written: Vec<u64>,
 }
@@ -262,6 +269,18 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// What was noted of each stream, in the order of the notes.
+pub(crate) async fn seen(store: &Store) -> Outcome<BTreeMap<usize, Vec<u64>>> {
+    let query = CategoryQuery::new("seen".parse()?);
+    let mut notes = std::pin::pin!(store.read_category(query, GlobalPosition::START));
+    let mut seen: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    while let Some(note) = notes.try_next().await? {
+        let id = note.stream_name.entity_id().ok_or("no id")?.to_string().parse()?;
+        seen.entry(id).or_default().push(note.decode::<Withdrawn>()?.amount);
+    }
+    Ok(seen)
 }
 
 pub(crate) fn account(id: usize) -> Outcome<StreamName> {
