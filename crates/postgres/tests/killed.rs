@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use evenfold_core::message::NewMessage;
 use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore, WriteStore};
@@ -19,6 +20,7 @@ use crate::common::figures;
 use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
 
 const WRITERS: u128 = 8;
+/// At least.
 const KILLS: usize = 4;
 /// Calls that are acknowledged between two kills, and before the first and after the last.
 const BETWEEN: u32 = 100;
@@ -57,17 +59,21 @@ async fn kill_under_load(name: &str, mut cluster: Cluster, store: Postgres) -> R
         let writer = Writer { number, store: store.clone(), acknowledged, is_up, is_over, tally };
         writers.spawn(writer.work());
     }
-    for kill in 0..=KILLS {
+    let end = Instant::now() + at_least()?;
+    let mut kills = 0;
+    loop {
         tokio::select! {
             enough = acknowledged.acquire_many(BETWEEN) => enough?.forget(),
             // Only an error ends one before its time.
             Some(writer) = writers.join_next() => return writer?.map(drop),
         }
-        if kill < KILLS {
-            server.send_replace(false);
-            tokio::task::block_in_place(|| cluster.kill().and_then(|()| cluster.start()))?;
-            server.send_replace(true);
+        if kills >= KILLS && Instant::now() >= end {
+            break;
         }
+        server.send_replace(false);
+        tokio::task::block_in_place(|| cluster.kill().and_then(|()| cluster.start()))?;
+        server.send_replace(true);
+        kills += 1;
     }
     finish.send_replace(true);
 
@@ -89,14 +95,21 @@ async fn kill_under_load(name: &str, mut cluster: Cluster, store: Postgres) -> R
     let written: usize = calls.iter().map(|call| call.messages.len()).sum();
     assert_eq!(found.len(), written, "there is what nobody wrote");
     let Tally { settled, unknown, landed } = tally;
-    assert!(unknown + settled >= KILLS, "the server was not killed under load");
+    assert!(unknown + settled >= kills, "the server was not killed under load");
     let calls = calls.len();
     let figures = format!(
-        "{KILLS} kills; {calls} calls acknowledged, {written} messages, all there; answers lost: \
+        "{kills} kills; {calls} calls acknowledged, {written} messages, all there; answers lost: \
          {settled} found by their ids at once, {unknown} unknown, of which {landed} had landed"
     );
     figures::tell(name, figures)?;
     Ok(())
+}
+
+/// For how long the server is killed again and again: until it was so often, or for
+/// `$EVENFOLD_SOAK_SECONDS`.
+fn at_least() -> Result<Duration> {
+    let seconds = std::env::var("EVENFOLD_SOAK_SECONDS").map_or(Ok(0), |told| told.parse())?;
+    Ok(Duration::from_secs(seconds))
 }
 
 /// Where each message is, by its id; each stream has all positions from 0 on, once.
