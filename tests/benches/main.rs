@@ -1,5 +1,5 @@
-//! The framework against the same statements by hand, the memory store against its own size, and the
-//! Postgres store and schema against the genuine Message DB.
+//! The framework against the same statements by hand, subscribers against reading alone, the memory
+//! store against its own size, and the Postgres store and schema against the genuine Message DB.
 //!
 //! `cargo xtask bench` runs it; words behind it choose comparisons by a part of their name. Goals
 //! are of the issue that asked for them; one that is missed is said and fails nothing, for the
@@ -11,6 +11,7 @@ mod harness;
 mod memory;
 mod postgres;
 mod replay;
+mod subscriber;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,15 @@ async fn all() -> Outcome {
                 say(replay.compare(name).await?)?;
             }
         }
+    }
+    if asked::for_this(subscriber::SQLITE) {
+        let folder = tempfile::tempdir()?;
+        let store = evenfold::connect(&url(&folder, "subscriber.db")).await?;
+        subscriber::fill(&store).await?;
+        say(subscriber::compare(subscriber::SQLITE, &store).await?)?;
+    }
+    if asked::for_this(subscriber::PARALLEL) {
+        say(subscriber::parallel().await?)?;
     }
     for name in memory::NAMES {
         if asked::for_this(name) {

@@ -1,9 +1,11 @@
-//! How much memory reading takes at its peak: a long stream and a large category against one page.
+//! How much memory reading and handling take at their peak: a long stream and a large category against
+//! one page.
 //!
 //! By itself, because counting each allocation would slow down what `main.rs` measures.
 
 use std::process::ExitCode;
 
+use evenfold::GlobalPosition;
 use evenfold::prelude::*;
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_tests::asked::{self, say};
@@ -16,6 +18,8 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const STREAM: &str = "projecting a stream, bytes at the peak";
 const CATEGORY: &str = "postgres, reading a category, bytes at the peak";
 
+const SUBSCRIBER: &str = "postgres, a subscriber that handles 16 at a time, bytes at the peak";
+
 #[tokio::main]
 async fn main() -> Outcome<ExitCode> {
     if asked::to_measure() && asked::for_this(STREAM) {
@@ -23,6 +27,9 @@ async fn main() -> Outcome<ExitCode> {
     }
     if asked::to_measure() && asked::for_this(CATEGORY) {
         category().await?;
+    }
+    if asked::to_measure() && asked::for_this(SUBSCRIBER) {
+        subscriber().await?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -61,5 +68,26 @@ async fn category() -> Outcome {
         peak::reading(&store, "many", 1_000_000).await?,
     );
     say(format_args!("| Postgres | {one} | {all} |"))?;
+    Ok(())
+}
+
+async fn subscriber() -> Outcome {
+    let mut peaks = Vec::new();
+    // What is read ahead, and much more.
+    for messages in [2000, 1_000_000] {
+        let database = TestDatabase::new().await?;
+        peak::generate(&database.url(), "account", messages).await?;
+        let store = evenfold::connect(&database.url()).await?;
+        let end = GlobalPosition::new(messages.try_into()?)?;
+        peak::subscribing(peak::idler(&store, "first").start_at(end)).await?;
+        let (handled, peak) = peak::subscribing(peak::idler(&store, "all")).await?;
+        if handled != messages {
+            return Err(format!("{handled} of {messages} messages").into());
+        }
+        peaks.push(peak.to_string());
+    }
+    say(format_args!("\n| {SUBSCRIBER} | 2,000 messages, read ahead | 1,000,000 messages |"))?;
+    say("|---|---:|---:|")?;
+    say(format_args!("| Postgres | {} |", peaks.join(" | ")))?;
     Ok(())
 }

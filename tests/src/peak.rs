@@ -1,4 +1,4 @@
-//! How much memory a read takes at its peak, for a program whose allocator is [`PeakAlloc`].
+//! How much memory a read, or a subscriber, takes at its peak, for a program whose allocator is [`PeakAlloc`].
 //!
 //! Memory that SQLite itself takes is not counted: it is a fixed cache of pages; neither is that of a
 //! server.
@@ -6,12 +6,12 @@
 use evenfold::prelude::*;
 use evenfold::projector::Projector;
 use evenfold::stores::CategoryQuery;
-use evenfold::{ExpectedVersion, GlobalPosition, Store};
+use evenfold::{ExpectedVersion, GlobalPosition, Store, Subscriber};
 use futures::TryStreamExt;
 use peak_alloc::PeakAlloc;
 use sqlx::{Connection, PgConnection};
 
-use crate::{Account, Deposited, Outcome};
+use crate::{Account, AccountEvent, Deposited, Outcome, Withdrawn};
 
 /// Makes a stream of so many messages, a thousand at a time.
 ///
@@ -90,4 +90,32 @@ pub async fn reading(store: &Store, category: &str, messages: u64) -> Outcome<us
         return Err(format!("{count} of {messages} messages").into());
     }
     Ok(peak)
+}
+
+/// Handles messages, and that is all.
+struct Idler;
+
+#[handler(AccountEvent, skip(Withdrawn))]
+impl Idler {
+    async fn deposited(&self, _: Received<Deposited>) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A subscriber of accounts that handles 16 at a time, and does nothing with them.
+pub fn idler(store: &Store, id: &str) -> Subscriber {
+    store.subscriber(id, Idler).concurrency(16)
+}
+
+/// Lets a subscriber handle everything there is for it; how many messages, and how many bytes were in
+/// use at the peak, beyond those before it.
+///
+/// # Errors
+///
+/// Those of the subscriber.
+pub async fn subscribing(subscriber: Subscriber) -> Outcome<(u64, usize)> {
+    let before = PeakAlloc.current_usage();
+    PeakAlloc.reset_peak_usage();
+    let polled = subscriber.run_until_caught_up().await?;
+    Ok((polled.handled, PeakAlloc.peak_usage().saturating_sub(before)))
 }

@@ -3,6 +3,8 @@
 //!
 //! Single connections that break are in `faults.rs`. How a server is killed is in `crates/xtask`.
 
+use std::time::{Duration, Instant};
+
 use evenfold_postgres::Postgres;
 use xtask::{Cluster, message_db};
 
@@ -10,6 +12,7 @@ use crate::common::figures;
 use crate::common::load::Load;
 use crate::common::{MESSAGE_DB, Result, execute, raw};
 
+/// At least.
 const KILLS: usize = 4;
 /// Calls that are acknowledged between two kills, and before the first and after the last.
 const BETWEEN: u32 = 100;
@@ -37,16 +40,27 @@ async fn kill_under_load(name: &str, mut cluster: Cluster, store: Postgres) -> R
     END $$";
     execute(&mut raw(&cluster.url("postgres")).await?, keeps).await?;
     let mut load = Load::on(&store);
-    for kill in 0..=KILLS {
+    let end = Instant::now() + at_least()?;
+    let mut kills = 0;
+    loop {
         load.acknowledged(BETWEEN).await?;
-        if kill < KILLS {
-            load.server_is_up(false);
-            tokio::task::block_in_place(|| cluster.kill().and_then(|()| cluster.start()))?;
-            load.server_is_up(true);
+        if kills >= KILLS && Instant::now() >= end {
+            break;
         }
+        load.server_is_up(false);
+        tokio::task::block_in_place(|| cluster.kill().and_then(|()| cluster.start()))?;
+        load.server_is_up(true);
+        kills += 1;
     }
     let written = load.end().await?;
-    assert!(written.lost >= KILLS, "the server was not killed under load");
-    figures::tell(name, format!("{KILLS} kills; {}", written.figures))?;
+    assert!(written.lost >= kills, "the server was not killed under load");
+    figures::tell(name, format!("{kills} kills; {}", written.figures))?;
     Ok(())
+}
+
+/// For how long the server is killed again and again: until it was so often, or for
+/// `$EVENFOLD_SOAK_SECONDS`.
+fn at_least() -> Result<Duration> {
+    let seconds = std::env::var("EVENFOLD_SOAK_SECONDS").map_or(Ok(0), |told| told.parse())?;
+    Ok(Duration::from_secs(seconds))
 }

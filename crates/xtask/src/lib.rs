@@ -19,6 +19,7 @@ mod bench;
 mod db;
 mod lint;
 mod prepare;
+mod soak;
 mod test;
 mod tidy;
 
@@ -61,6 +62,11 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         purpose: "[bench args]      the benchmarks in `tests/benches`",
         run: bench::run,
+    },
+    Command {
+        name: "soak",
+        purpose: "[SECONDS]         the tests that count, for so long in all (600) *",
+        run: soak::run,
     },
 ];
 

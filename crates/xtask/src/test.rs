@@ -92,7 +92,7 @@ fn names_a_package(args: &[String]) -> bool {
 }
 
 /// Makes the folder, and takes out what an earlier run wrote, so that the report is of this run.
-fn empty(folder: &Path) -> Result<()> {
+pub(crate) fn empty(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     for file in texts(folder)? {
         fs::remove_file(file)?;
@@ -102,7 +102,7 @@ fn empty(folder: &Path) -> Result<()> {
 
 /// Prints what tests left in a folder: the laws that each backend keeps and those it skipped, or how
 /// much was compared.
-fn report(title: &str, folder: &Path) -> Result<()> {
+pub(crate) fn report(title: &str, folder: &Path) -> Result<()> {
     let texts = texts(folder)?;
     if !texts.is_empty() {
         say(format!("\n{title}"));

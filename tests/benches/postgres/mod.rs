@@ -13,9 +13,13 @@ mod wakeups;
 use evenfold_tests::Outcome;
 use evenfold_tests::asked::{self, say};
 
+use crate::subscriber;
+
 pub(crate) async fn all() -> Outcome {
     let (append, functions, wakeups) = (append::NAMES, functions::NAMES, wakeups::NAMES);
-    if !append.iter().chain(&functions).chain(&wakeups).any(|name| asked::for_this(name)) {
+    let subscriber = [subscriber::POSTGRES];
+    let mut all = append.iter().chain(&functions).chain(&wakeups).chain(&subscriber);
+    if !all.any(|name| asked::for_this(name)) {
         return Ok(());
     }
     let both = server::Both::prepare().await?;
@@ -33,6 +37,12 @@ pub(crate) async fn all() -> Outcome {
         if asked::for_this(name) {
             say(wakeups::compare(name, &both).await?)?;
         }
+    }
+    if asked::for_this(subscriber::POSTGRES) {
+        let database = server::Database::new().await?;
+        let store = database.store().await?;
+        subscriber::fill(&store).await?;
+        say(subscriber::compare(subscriber::POSTGRES, &store).await?)?;
     }
     Ok(())
 }

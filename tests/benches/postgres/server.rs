@@ -38,6 +38,11 @@ impl Both {
 pub(crate) struct Database(TestDatabase);
 
 impl Database {
+    /// One with our schema and nothing in it.
+    pub(crate) async fn new() -> Outcome<Self> {
+        Ok(Self(TestDatabase::new().await?))
+    }
+
     pub(crate) fn url(&self) -> String {
         self.0.url()
     }

@@ -4,6 +4,7 @@
 //! in evenfold-core; `driver.rs` carries them out, `dispatch.rs` hands a message to its handlers.
 //! Several subscribers in one process are run by [`Host`](crate::Host).
 
+mod begin;
 mod builder;
 mod dispatch;
 mod driver;

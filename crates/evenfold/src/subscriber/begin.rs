@@ -1,0 +1,204 @@
+//! Each action of the machine, begun.
+//!
+//! Owns what an action needs of what the loop knows. How it is done is in `work.rs` and the files of
+//! its topics, what the machine is told of its end in `told.rs`.
+
+use std::sync::Arc;
+
+use evenfold_core::message::Recorded;
+use evenfold_core::store::{Note, ParkedQueue, Place, Progress, Standing};
+use evenfold_core::subscriber::{Action, Fault as Kind, Input, Lane, Outcome, Record};
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use tracing::Instrument;
+
+use super::dispatch::{Fault, Handled, Seal};
+use super::driver::Poller;
+use super::parking::write_note;
+use super::told::Told;
+use super::work::Work;
+use crate::{ExpectedVersion, Position, StreamName, telemetry};
+
+impl Poller {
+    /// Begins an action.
+    pub(super) fn begin(&mut self, action: Action) -> BoxFuture<'static, Told> {
+        let work = Arc::clone(&self.work);
+        let known = &mut self.known;
+        match action {
+            Action::ReadProgress(lane) => {
+                async move { Told::Progress(lane, work.begin_with(lane).await) }.boxed()
+            }
+            Action::ReadNotes => {
+                let notes = std::mem::take(&mut known.notes);
+                async move {
+                    let (notes, news) = work.read_notes(notes).await;
+                    Told::Notes(notes, news)
+                }
+                .boxed()
+            }
+            Action::Fetch(from, _) => async move { Told::Page(work.fetch(from).await) }.boxed(),
+            Action::Handle(place, progress) => self.begin_handling(place, progress),
+            Action::Skip(place) => {
+                self.polled.skipped += 1;
+                if let (Some(recorded), Some(fault)) =
+                    (known.messages.get(&place), known.faults.get(&place))
+                {
+                    telemetry::skipped(&work.id, recorded, fault);
+                }
+                ready(Told::Skipped(place)).boxed()
+            }
+            Action::Park(place, cause) => {
+                let Some(recorded) = known.messages.get(&place).cloned() else {
+                    let gone = Input::Parked(place, Err(Kind::Failed));
+                    return ready(Told::Gone(gone)).boxed();
+                };
+                let fault = known.faults.get(&place).cloned();
+                async move { Told::Parked(place, work.park(recorded, cause, fault).await) }.boxed()
+            }
+            Action::Replay(stream, position) => {
+                let attempt = self.machine.replay_attempts(&stream) + 1;
+                replay(work, stream, position, attempt).boxed()
+            }
+            Action::NoteFailure(stream, position, attempts) => {
+                let fault = known.replay_faults.get(&stream).cloned();
+                async move {
+                    let noted = work.note_failure(&stream, position, attempts, fault).await;
+                    Told::Noted(stream, noted)
+                }
+                .boxed()
+            }
+            Action::Record(lane, record) => self.begin_recording(lane, record),
+            Action::Renew => async move { Told::Held(work.renew().await) }.boxed(),
+            Action::Release(lane) => {
+                async move { Told::Released(lane, work.release(lane).await) }.boxed()
+            }
+            Action::Leave => async move { Told::Left(work.leave().await) }.boxed(),
+            // The loop ends there and begins nothing more.
+            Action::Stop(_) => ready(Told::Gone(Input::Left)).boxed(),
+        }
+    }
+
+    fn begin_handling(
+        &mut self,
+        place: Place,
+        progress: Option<Progress>,
+    ) -> BoxFuture<'static, Told> {
+        let work = Arc::clone(&self.work);
+        let gone = Input::Handled(place, Outcome::Fault(Kind::Failed));
+        let Some(recorded) = self.known.messages.get(&place).cloned() else {
+            return ready(Told::Gone(gone)).boxed();
+        };
+        let lane = work.lane_of(&recorded.stream_name).unwrap_or_default();
+        let is_replay = self.known.replay >= Some(place);
+        let attempt = self.machine.attempts(place) + 1;
+        let span = telemetry::handling(&work.id, &recorded, attempt);
+        self.meters.begin(place);
+        let Some(mut progress) = progress else {
+            return async move {
+                let handled = work.handle(&recorded, None, is_replay).await;
+                Told::Handled(place, lane, None, handled)
+            }
+            .instrument(span)
+            .boxed();
+        };
+        let Some(mut book) = self.known.books.get(&lane).cloned() else {
+            return ready(Told::Gone(gone)).boxed();
+        };
+        progress.replay = self.replay_after(progress.done);
+        async move {
+            let sealed = match book.settle(&work.store, &work.id).await {
+                Ok(()) => book.with_effects(&progress, place),
+                Err(error) => Err(error),
+            };
+            let handled = match sealed {
+                Ok((message, expected)) => {
+                    let stream = book.stream.stream();
+                    let seal = Seal { stream, message, expected, of: Some(&work.id) };
+                    work.handle(&recorded, Some(seal), is_replay).await
+                }
+                Err(error) => Err(Fault::of_store(error)),
+            };
+            if let Ok(Handled { committed: Some(at), .. }) = &handled {
+                book.stands(*at);
+            }
+            Told::Handled(place, lane, Some(book), handled)
+        }
+        .instrument(span)
+        .boxed()
+    }
+
+    fn begin_recording(&mut self, lane: Lane, record: Record) -> BoxFuture<'static, Told> {
+        let work = Arc::clone(&self.work);
+        let Some(mut book) = self.known.books.get(&lane).cloned() else {
+            let gone = Input::Recorded(lane, Err(Kind::Failed));
+            return ready(Told::Gone(gone)).boxed();
+        };
+        let is_stopped = record.is_last && self.machine.is_failing();
+        let held = self.known.faults.iter().min_by_key(|(place, _)| **place).map(|it| it.1);
+        let fault = held.filter(|_| record.is_held).or(self.known.fault.as_ref());
+        let fault = fault.filter(|_| is_stopped || record.is_held);
+        let standing =
+            fault.map(|fault| Standing { stopped: is_stopped, reason: format!("{fault:#}") });
+        let replay = self.replay_after(record.done);
+        let progress = Progress {
+            done: record.done,
+            began: record.began,
+            standing,
+            replay,
+            ..Progress::default()
+        };
+        async move {
+            let recorded = book.record(&work.store, &work.id, &progress).await;
+            Told::Recorded(lane, book, recorded)
+        }
+        .boxed()
+    }
+}
+
+/// Tries a parked message again, and notes that it is done with.
+async fn replay(work: Arc<Work>, stream: StreamName, position: Position, attempt: u32) -> Told {
+    let (mut queue, found) = match work.due(&stream, position).await {
+        Ok(due) => due,
+        Err(error) => {
+            let queue = ParkedQueue::default();
+            return Told::Replayed(stream, None, queue, Err(Fault::of_store(error)));
+        }
+    };
+    let recorded = match found {
+        None => return Told::Replayed(stream, None, queue, Ok(None)),
+        Some(Err(gone)) => return Told::Replayed(stream, None, queue, Err(Fault::Hopeless(gone))),
+        Some(Ok(recorded)) => recorded,
+    };
+    let span = telemetry::handling(&work.id, &recorded, attempt);
+    let replayed = try_again(&work, &stream, &recorded, &mut queue).instrument(span).await;
+    Told::Replayed(stream, Some(recorded), queue, replayed.map(Some))
+}
+
+async fn try_again(
+    work: &Work,
+    stream: &StreamName,
+    recorded: &Arc<Recorded>,
+    queue: &mut ParkedQueue,
+) -> Result<Handled, Fault> {
+    let parking = work.parking(stream);
+    let position = recorded.position;
+    let note = Note::Replayed { position };
+    let seal = if work.transactional {
+        let id = work.store.ids().next();
+        let message = note.message(id, Some(recorded)).map_err(Fault::of_store)?;
+        let expected = ExpectedVersion::from(queue.version());
+        Some(Seal { stream: parking.stream(), message, expected, of: None })
+    } else {
+        None
+    };
+    let handled = work.handle(recorded, seal, false).await?;
+    if let Some(at) = handled.committed {
+        queue.noted(note, at);
+        return Ok(handled);
+    }
+    let noted = write_note(&work.store, &parking, Some(recorded), |queue| {
+        queue.at(position).is_some().then_some(note.clone())
+    });
+    *queue = noted.await.map_err(Fault::of_store)?;
+    Ok(handled)
+}
