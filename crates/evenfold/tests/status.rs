@@ -1,4 +1,5 @@
 //! What a store tells of its subscribers, from their records alone.
+#![expect(clippy::unwrap_used, reason = "a test stops there")]
 
 mod story;
 

@@ -1,4 +1,5 @@
 //! What is told to `tracing` and `metrics` is what the table says, and each of it is told.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops there")]
 
 mod story;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 use evenfold::prelude::*;
 use evenfold::{ErrorPolicy, Host, Position, Store, Subscriber};
 use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Recorder,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Label, Recorder,
     SharedString, Unit,
 };
 use story::{AccountEvent, Deposited, Withdrawn, deposit, recording};
@@ -63,7 +64,7 @@ struct Number {
 impl Number {
     fn tell(&self, change: impl FnOnce(f64) -> f64) {
         let name = self.key.name();
-        self.ear.hear(name, self.kind, self.key.labels().map(|label| label.key()));
+        self.ear.hear(name, self.kind, self.key.labels().map(Label::key));
         let mut numbers = self.ear.numbers.lock().unwrap();
         let number = numbers.entry(name.to_owned()).or_default();
         *number = change(*number);

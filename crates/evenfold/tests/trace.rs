@@ -1,4 +1,5 @@
 //! A trace goes on from who writes a message to who handles it, and on to what that one writes.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops there")]
 
 mod story;
 

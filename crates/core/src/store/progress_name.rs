@@ -59,10 +59,19 @@ pub enum Reads {
 impl ProgressName {
     /// Reads the name of a stream; none when it is not that of a position stream.
     pub fn of(stream: &StreamName) -> Option<Self> {
+        let last = version_of(stream.as_str());
+        let versioned = last.and_then(|version| Self::read(stream, version));
+        versioned.or_else(|| Self::read(stream, 1))
+    }
+
+    fn read(stream: &StreamName, version: u32) -> Option<Self> {
         let category = stream.category_str();
         let (source, kind) = category.rsplit_once([':', '+'])?;
         let behind = stream.as_str().get(category.len() + 1..)?;
-        let (behind, version) = version_of(behind);
+        let behind = match version {
+            1 => behind,
+            _ => behind.rsplit_once("+v")?.0,
+        };
         let (subscriber, rest) = match behind.split_once('+') {
             Some((subscriber, rest)) => (subscriber, Some(rest)),
             None => (behind, None),
@@ -110,12 +119,8 @@ impl ProgressName {
 }
 
 /// `…+v2`.
-fn version_of(text: &str) -> (&str, u32) {
-    let parts = text.rsplit_once("+v").and_then(|(rest, version)| {
-        let number = version.parse().ok().filter(|number: &u32| number.to_string() == version);
-        Some((rest, number.filter(|number| *number > 1)?))
-    });
-    parts.unwrap_or((text, 1))
+fn version_of(text: &str) -> Option<u32> {
+    text.rsplit_once("+v")?.1.parse().ok().filter(|version| *version > 1)
 }
 
 /// `1of4`, or `1of4+…`.
@@ -167,28 +172,26 @@ mod tests {
             Reads::Merged(Categories::all()),
             Reads::Merged(Categories::of([category("b"), category("a:command")]).unwrap()),
         ];
-        for reads in reads {
-            for version in [1, 2, 17] {
-                let subscriber = teller.clone();
-                let whole = ProgressName {
-                    subscriber,
-                    reads: reads.clone(),
-                    member: None,
-                    correlation: None,
-                    version,
-                };
-                let mut names = vec![whole.clone()];
-                if let Reads::Category(_) = reads {
-                    let member = Some(ConsumerGroup::new(3, 8).unwrap());
-                    let correlation = Some(category("transfer:command"));
-                    names.push(ProgressName { member, ..whole.clone() });
-                    names.push(ProgressName { correlation: correlation.clone(), ..whole.clone() });
-                    names.push(ProgressName { member, correlation, ..whole });
-                }
-                for name in names {
-                    let stream = name.stream().unwrap();
-                    assert_eq!(ProgressName::of(stream.stream()), Some(name), "{stream:?}");
-                }
+        for (reads, version) in reads.iter().flat_map(|it| [1, 2, 17].map(|version| (it, version)))
+        {
+            let whole = ProgressName {
+                subscriber: teller.clone(),
+                reads: reads.clone(),
+                member: None,
+                correlation: None,
+                version,
+            };
+            let mut names = vec![whole.clone()];
+            if let Reads::Category(_) = reads {
+                let member = Some(ConsumerGroup::new(3, 8).unwrap());
+                let correlation = Some(category("transfer:command"));
+                names.push(ProgressName { member, ..whole.clone() });
+                names.push(ProgressName { correlation: correlation.clone(), ..whole.clone() });
+                names.push(ProgressName { member, correlation, ..whole });
+            }
+            for name in names {
+                let stream = name.stream().unwrap();
+                assert_eq!(ProgressName::of(stream.stream()), Some(name), "{stream:?}");
             }
         }
     }
@@ -220,11 +223,24 @@ mod tests {
             "account:position-teller+01of4",
             "account:position-teller+correlation:a+v3",
             "account:streamPosition-teller+1+v2",
+            "account:streamPosition-teller+1+v02",
             "account:streamPosition-teller+v2",
         ] {
             if let Some(name) = read(text) {
                 assert_eq!(name.stream().unwrap().stream().as_str(), text);
             }
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_version_is_one() {
+        let of = |text| read(text).map(|name| (name.reads.to_string(), name.version));
+        for (text, reads, version) in [
+            ("account:streamPosition-teller+1+v2", "account-1", 2),
+            ("account:streamPosition-teller+1+v02", "account-1+v02", 1),
+            ("account:streamPosition-teller+v2", "account-v2", 1),
+        ] {
+            assert_eq!(of(text), Some((reads.to_owned(), version)), "{text}");
         }
     }
 }

@@ -190,7 +190,7 @@ impl Poller {
         self.polled.caught_up = self.machine.is_caught_up();
         self.total += self.polled;
         self.meters.count(&self.polled);
-        self.meters.tell_now(state(&self.machine, &self.known));
+        self.meters.tell_now(|| state(&self.machine, &self.known));
         match self.stopped {
             Some(Stop::Failed) => Err(self.why_stopped()),
             _ => Ok(self.polled),

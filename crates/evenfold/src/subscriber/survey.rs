@@ -94,10 +94,9 @@ impl Record {
         (subscriber.to_string(), reads.to_string(), correlation, *version, size)
     }
 
-    /// What is done, where something can follow it.
-    fn done(&self) -> Option<Option<Place>> {
-        let progress = self.progress.as_ref().ok()?;
-        progress.successor.is_none().then_some(progress.done)
+    /// Its progress, where something can follow it.
+    fn open(&self) -> Option<&Progress> {
+        self.progress.as_ref().ok().filter(|progress| progress.successor.is_none())
     }
 
     fn part(&self, lag: Option<Lag>) -> PartStatus {
@@ -121,6 +120,13 @@ fn state_of(progress: &Progress, is_behind: bool) -> SubscriberState {
         None if is_behind => SubscriberState::Behind,
         None => SubscriberState::Idle,
     }
+}
+
+/// Who parks in a stream, and the messages of which.
+fn parker_of(parking: &StreamName) -> Option<(SubscriberId, StreamName)> {
+    let id = ParkingStream::subscriber_of(parking)?;
+    let stream = ParkingStream::source_of(&id, parking)?;
+    Some((id, stream))
 }
 
 struct Survey<'a> {
@@ -178,7 +184,7 @@ impl Survey<'_> {
         name: &ProgressName,
         records: &[Record],
     ) -> Result<Vec<Option<Lag>>, Error> {
-        let parts = records.iter().filter_map(|it| Some((it.name.member, it.done()?)));
+        let parts = records.iter().filter_map(|it| Some((it.name.member, it.open()?.done)));
         let parts: Vec<_> = parts.collect();
         let done = parts.first().and_then(|(_, done)| *done);
         let lags = match &name.reads {
@@ -198,7 +204,7 @@ impl Survey<'_> {
             }],
         };
         let mut lags = lags.into_iter();
-        Ok(records.iter().map(|record| record.done().and_then(|_| lags.next())).collect())
+        Ok(records.iter().map(|record| record.open().and_then(|_| lags.next())).collect())
     }
 
     /// How far a subscriber of all categories is behind, in those that have something new.
@@ -226,27 +232,28 @@ impl Survey<'_> {
             Reads::Stream(stream) => ParkingStream::category(&stream.category()),
             Reads::Merged(_) => ParkingStream::merged_category(),
         };
-        let mut lot = Lot::new();
         if !self.parked.contains_key(&category) {
-            let query = CategoryQuery::new(category.clone());
-            let notes = category_messages(self.store, query, GlobalPosition::START, PAGE);
-            let mut notes = std::pin::pin!(notes);
-            while let Some(note) = notes.try_next().await? {
-                let id = ParkingStream::subscriber_of(&note.stream_name);
-                let key = id.and_then(|id| {
-                    let stream = ParkingStream::source_of(&id, &note.stream_name)?;
-                    Some((id, stream))
-                });
-                let Some(key) = key else { continue };
-                let mut queue = lot.remove(&key).unwrap_or_default();
-                // A note that does not read stops its subscriber, which says so itself.
-                drop(queue.apply(&note));
-                if !queue.is_empty() {
-                    lot.insert(key, queue);
-                }
+            let lot = self.read_lot(category.clone()).await?;
+            self.parked.insert(category.clone(), lot);
+        }
+        Ok(self.parked.entry(category).or_default())
+    }
+
+    async fn read_lot(&self, category: Category) -> Result<Lot, Error> {
+        let query = CategoryQuery::new(category);
+        let notes = category_messages(self.store, query, GlobalPosition::START, PAGE);
+        let mut notes = std::pin::pin!(notes);
+        let mut lot = Lot::new();
+        while let Some(note) = notes.try_next().await? {
+            let Some(key) = parker_of(&note.stream_name) else { continue };
+            let mut queue = lot.remove(&key).unwrap_or_default();
+            // A note that does not read stops its subscriber, which says so itself.
+            drop(queue.apply(&note));
+            if !queue.is_empty() {
+                lot.insert(key, queue);
             }
         }
-        Ok(self.parked.entry(category).or_insert(lot))
+        Ok(lot)
     }
 
     /// The members of a group that live, where the store shares work by leases.

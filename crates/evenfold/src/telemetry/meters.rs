@@ -141,13 +141,16 @@ impl Meters {
     /// Tells the gauges, if it is time.
     pub(crate) fn tell(&mut self, state: impl FnOnce() -> State) {
         if self.is_heard && Instant::now() >= self.tell_at {
-            self.tell_now(state());
+            self.tell_now(state);
         }
     }
 
     /// Tells the gauges.
-    pub(crate) fn tell_now(&mut self, state: State) {
-        let State { in_flight, read_ahead, retrying, parked, lanes } = state;
+    pub(crate) fn tell_now(&mut self, state: impl FnOnce() -> State) {
+        if !self.is_heard {
+            return;
+        }
+        let State { in_flight, read_ahead, retrying, parked, lanes } = state();
         let numbers = [in_flight, read_ahead, retrying, parked, lanes];
         for (gauge, number) in self.gauges.iter().zip(numbers) {
             gauge.set(u32::try_from(number).unwrap_or(u32::MAX));

@@ -45,10 +45,16 @@
 //! Lag is measured while a subscriber runs, every 10 s, beside the handling of messages. To measure it
 //! is to count what is before it, so the next measure waits at least ten times as long as the last one
 //! took. A stored category is counted exactly, for a member of a group its part; of a subscriber
-//! of all categories the lag is not measured, only told by [`Store::status`](crate::Store::status).
+//! of all categories the lag is not measured, only told by the status.
 //!
 //! What to be alarmed by: `lag_seconds` that rises, `oldest_in_flight_seconds` beyond what a handler
 //! may take, `retrying` that stays above zero, and any increase of `skipped_total` or `parked_total`.
+//!
+//! # Status
+//!
+//! Numbers are of one process. [`Store::status`](crate::Store::status) asks the store instead: every
+//! subscriber that has recorded progress there, with its lag, its state and the reason, what it has
+//! parked, and the members that share its work; a line of text each.
 //!
 //! # Traces
 //!
