@@ -1,3 +1,7 @@
+//! Who is woken, when, and that no wake-up is lost.
+//!
+//! How processes hear of each other is tested with the backend that does it.
+
 use std::sync::atomic::AtomicU64;
 
 use evenfold_core::ExpectedVersion;

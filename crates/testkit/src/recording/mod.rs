@@ -4,6 +4,7 @@
 //! would say. The transactions that it can hand out are in `transaction.rs`, its leases in
 //! `leases.rs`.
 
+mod browse;
 mod leases;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +13,7 @@ use evenfold_core::error::Conflict;
 use evenfold_core::handler::Context;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{
-    Ability, Announcement, Backlog, BatchSize, BrowseStore, Categories, CategoryQuery,
-    CategorySummary, Merged, MergedStore, MessageStore, ProgressStore, ReadStore, StreamSummary,
+    Ability, Announcement, BatchSize, CategoryQuery, MessageStore, ProgressStore, ReadStore,
     WriteStore, Written,
 };
 use evenfold_core::{
@@ -23,7 +23,6 @@ use futures::channel::mpsc::{self, UnboundedSender};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use uuid::Uuid;
 
 use crate::transaction::{TransactionLog, take_one};
 
@@ -360,52 +359,6 @@ impl ReadStore for Recording {
         category: &'a Category,
     ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
         self.read(self.store.category_head(category)).boxed()
-    }
-}
-
-impl MergedStore for Recording {
-    fn read_merged<'a>(
-        &'a self,
-        of: &'a Categories,
-        from: GlobalPosition,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Merged, Error>> {
-        self.read(self.store.read_merged(of, from, limit)).boxed()
-    }
-
-    fn check_merged(&self) -> BoxFuture<'_, Result<(), Error>> {
-        self.read(self.store.check_merged()).boxed()
-    }
-}
-
-impl BrowseStore for Recording {
-    fn categories<'a>(
-        &'a self,
-        after: Option<&'a Category>,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<CategorySummary>, Error>> {
-        self.read(self.store.categories(after, limit)).boxed()
-    }
-
-    fn streams<'a>(
-        &'a self,
-        category: &'a Category,
-        after: Option<&'a StreamName>,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<StreamSummary>, Error>> {
-        self.read(self.store.streams(category, after, limit)).boxed()
-    }
-
-    fn message(&self, id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, Error>> {
-        self.read(self.store.message(id)).boxed()
-    }
-
-    fn backlog<'a>(
-        &'a self,
-        query: &'a CategoryQuery,
-        after: Option<GlobalPosition>,
-    ) -> BoxFuture<'a, Result<Backlog, Error>> {
-        self.read(self.store.backlog(query, after)).boxed()
     }
 }
 
