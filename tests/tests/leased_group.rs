@@ -54,7 +54,7 @@ async fn share_under_blows(name: &str, url: &str, cluster: Option<Cluster>, seed
         CREATE TABLE public.counters (stream text PRIMARY KEY, count int, last bigint, disorder int)";
     sqlx::raw_sql(tables).execute(&mut PgConnection::connect(plain).await?).await?;
 
-    let time = figures::soak(Duration::from_secs(8))?;
+    let time = figures::soak(Duration::from_secs(6))?;
     let mut crowd = Crowd::new(url, "count", seed);
     crowd.start()?;
     crowd.start()?;

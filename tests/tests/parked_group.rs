@@ -35,7 +35,7 @@ async fn what_is_behind_poison_is_parked_and_handled_once_when_mended_on_our_sch
 
 async fn park_under_blows(name: &str, url: &str) -> Outcome {
     let store = evenfold::connect(url).await?;
-    let time = figures::soak(Duration::from_secs(7))?;
+    let time = figures::soak(Duration::from_secs(5))?;
     let mut crowd = Crowd::new(url, "park", 7);
     let mut writer = Writer::new(&store);
     crowd.start()?;
