@@ -102,5 +102,5 @@ async fn slow(store: &Store, concurrency: u32) -> Outcome<Duration> {
 }
 
 fn complete(count: u64, of: u32) -> Outcome {
-    if count == of.into() { Ok(()) } else { Err(format!("{count} of {of} messages").into()) }
+    if count == u64::from(of) { Ok(()) } else { Err(format!("{count} of {of} messages").into()) }
 }
