@@ -16,31 +16,31 @@ use uuid::Uuid;
 
 /// As in `crates/sqlite/src/write.rs`.
 pub(crate) const INSERT: &str = r#"
-            INSERT INTO messages
-                (id, stream_name, category, type, position, time, cardinal_hash, metadata, data)
-            SELECT ?1, ?2, ?3, ?4, stream.version + 1, ?5, ?6, ?7, ?8
-            FROM (
-                SELECT coalesce(max(position), -1) AS version FROM messages WHERE stream_name = ?2
-                LIMIT 1
-            ) AS stream
-            WHERE ?9 IS NULL OR stream.version = ?9
-            RETURNING position AS "position!: i64"
-            "#;
+        INSERT INTO messages
+            (id, stream_name, category, type, position, time, cardinal_hash, metadata, data)
+        SELECT ?1, ?2, ?3, ?4, stream.version + 1, ?5, ?6, ?7, ?8
+        FROM (
+            SELECT coalesce(max(position), -1) AS version FROM messages WHERE stream_name = ?2
+            LIMIT 1
+        ) AS stream
+        WHERE ?9 IS NULL OR stream.version = ?9
+        RETURNING position AS "position!: i64"
+        "#;
 
 /// As in `crates/sqlite/src/write.rs`.
 pub(crate) const INSERT_ALL: &str = r"
-            INSERT INTO messages
-                (id, stream_name, category, type, position, time, cardinal_hash, metadata, data)
-            SELECT
-                unhex(batch.value ->> 0), ?2, ?3, batch.value ->> 1,
-                stream.version + 1 + batch.key, ?4, ?5, batch.value ->> 2, batch.value ->> 3
-            FROM json_each(?1) AS batch, (
-                SELECT coalesce(max(position), -1) AS version FROM messages WHERE stream_name = ?2
-                LIMIT 1
-            ) AS stream
-            WHERE ?6 IS NULL OR stream.version = ?6
-            ORDER BY batch.key
-            ";
+        INSERT INTO messages
+            (id, stream_name, category, type, position, time, cardinal_hash, metadata, data)
+        SELECT
+            unhex(batch.value ->> 0), ?2, ?3, batch.value ->> 1,
+            stream.version + 1 + batch.key, ?4, ?5, batch.value ->> 2, batch.value ->> 3
+        FROM json_each(?1) AS batch, (
+            SELECT coalesce(max(position), -1) AS version FROM messages WHERE stream_name = ?2
+            LIMIT 1
+        ) AS stream
+        WHERE ?6 IS NULL OR stream.version = ?6
+        ORDER BY batch.key
+        ";
 
 /// As in `crates/sqlite/src/row.rs` and `read.rs`.
 pub(crate) const CATEGORY_PAGE: &str = r#"
