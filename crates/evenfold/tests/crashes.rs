@@ -173,3 +173,30 @@ async fn a_handler_can_ask_whether_it_has_followed_a_message_already() {
     }
     assert_eq!(*mails.1.lock().unwrap(), [1, 2, 3]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_that_brings_the_process_down_is_given_up_too() {
+    let store = memory();
+    deposit(&store, "2", &[13, 3]).await;
+    let dies = Dies::default();
+    while !live(parks(&store, &dies)).await {}
+    let parking = store.parking("dies", "account").unwrap();
+    for _ in 0..2 {
+        parking.replay_all().await.unwrap();
+        let mut lives = 0;
+        while !live(parks(&store, &dies)).await {
+            lives += 1;
+            assert!(lives < 9, "it is tried for ever");
+        }
+        assert_eq!(lives, 3);
+        let parked = parking.list().await.unwrap();
+        assert_eq!((parked.len(), parked[0].message.begun), (2, 3));
+    }
+    parking.discard(&parked_stream(), evenfold::Position::START, "it is poison").await.unwrap();
+    assert!(live(parks(&store, &dies)).await);
+    assert_eq!(*dies.seen.lock().unwrap(), [3]);
+}
+
+fn parked_stream() -> StreamName {
+    StreamName::new("account-2").unwrap()
+}

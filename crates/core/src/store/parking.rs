@@ -15,6 +15,13 @@ use crate::error::{DecodeError, Error};
 use crate::message::{Metadata, NewMessage, Recorded};
 use crate::{GlobalPosition, Position};
 
+/// The types of the notes.
+const NAMES: [&str; 6] =
+    ["Parked", "ReplayAsked", "ReplayBegun", "ReplayFailed", "Replayed", "Discarded"];
+
+/// How many processes may end in the middle of a replay before it is given up.
+const REPLAYS_BEGUN: u32 = 3;
+
 /// What is noted of a parked message; each is a message of the parking stream, named by its variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "note", rename_all_fields = "camelCase")]
@@ -37,6 +44,11 @@ pub enum Note {
     },
     /// Somebody asks that it be tried again.
     ReplayAsked {
+        /// Its place in its stream.
+        position: Position,
+    },
+    /// A process begins to try it again; noted where crashes are counted.
+    ReplayBegun {
         /// Its place in its stream.
         position: Position,
     },
@@ -82,6 +94,7 @@ impl Note {
         match self {
             Self::Parked { .. } => "Parked",
             Self::ReplayAsked { .. } => "ReplayAsked",
+            Self::ReplayBegun { .. } => "ReplayBegun",
             Self::ReplayFailed { .. } => "ReplayFailed",
             Self::Replayed { .. } => "Replayed",
             Self::Discarded { .. } => "Discarded",
@@ -120,7 +133,7 @@ impl Note {
     /// When it is of a known type and does not read.
     pub fn of(recorded: &Recorded) -> Result<Option<Self>, Error> {
         let name = &*recorded.message_type;
-        if !["Parked", "ReplayAsked", "ReplayFailed", "Replayed", "Discarded"].contains(&name) {
+        if !NAMES.contains(&name) {
             return Ok(None);
         }
         let read = serde_json::from_str(recorded.data()).and_then(|mut data: serde_json::Value| {
@@ -151,6 +164,8 @@ pub struct ParkedMessage {
     pub attempts: u32,
     /// Whether somebody asked that it be tried again.
     pub is_asked: bool,
+    /// How many processes began to try it again since then, and came to no end with it.
+    pub begun: u32,
     /// When it was parked.
     pub since: OffsetDateTime,
 }
@@ -212,6 +227,7 @@ impl ParkedQueue {
                         reason,
                         attempts,
                         is_asked: false,
+                        begun: 0,
                         since,
                     };
                     self.messages.insert(at, parked);
@@ -219,13 +235,18 @@ impl ParkedQueue {
             }
             Note::ReplayAsked { position } => {
                 if let Some(parked) = self.at_mut(position) {
-                    parked.is_asked = true;
+                    (parked.is_asked, parked.begun) = (true, 0);
+                }
+            }
+            Note::ReplayBegun { position } => {
+                if let Some(parked) = self.at_mut(position) {
+                    parked.begun = parked.begun.saturating_add(1);
                 }
             }
             Note::ReplayFailed { position, reason, attempts } => {
                 if let Some(parked) = self.at_mut(position) {
                     (parked.reason, parked.attempts) = (Some(reason), attempts);
-                    parked.is_asked = false;
+                    (parked.is_asked, parked.begun) = (false, 0);
                 }
             }
             Note::Replayed { position } | Note::Discarded { position, .. } => {
@@ -263,9 +284,11 @@ impl ParkedQueue {
         self.messages.len()
     }
 
-    /// The message that may be tried again now: the first, unless it failed and nobody asked for it.
+    /// The message that may be tried again now: the first, unless it failed and nobody asked for it, or
+    /// it brought down three processes that tried.
     pub fn due(&self) -> Option<&ParkedMessage> {
-        self.messages.front().filter(|first| first.reason.is_none() || first.is_asked)
+        let is_wanted = |first: &&ParkedMessage| first.reason.is_none() || first.is_asked;
+        self.messages.front().filter(is_wanted).filter(|first| first.begun < REPLAYS_BEGUN)
     }
 }
 
@@ -302,6 +325,22 @@ mod tests {
         assert_eq!(Note::of(&other).unwrap(), None);
         let broken = Recorded { message_type: "Replayed".into(), ..Recorded::example() };
         assert!(Note::of(&broken).unwrap_err().is_decode());
+    }
+
+    #[test]
+    fn a_replay_that_is_begun_three_times_is_due_when_it_is_asked_for_anew() {
+        let asked = Note::ReplayAsked { position: at(3) };
+        let begun = Note::ReplayBegun { position: at(3) };
+        let mut queue = ParkedQueue::default();
+        let notes = [&parked(3, Some("no luck")), &asked, &begun, &begun];
+        for (version, note) in (0..).zip(notes) {
+            queue.apply(&recorded(version, note)).unwrap();
+        }
+        assert!(queue.due().is_some());
+        queue.apply(&recorded(4, &begun)).unwrap();
+        assert!(queue.due().is_none());
+        queue.apply(&recorded(5, &asked)).unwrap();
+        assert_eq!(queue.due().unwrap().begun, 0);
     }
 
     #[test]

@@ -328,11 +328,16 @@ impl Machine {
         }
         match recorded {
             Ok(()) => {
+                let is_new = !track.is_live();
                 track.recorded(now);
                 if !track.is_tested() {
                     self.end_test(lane);
                 }
                 self.release_held(lane);
+                if is_new {
+                    // What it holds was not read yet.
+                    self.wake();
+                }
             }
             Err(Fault::Superseded) => {
                 track.not_recorded(again);

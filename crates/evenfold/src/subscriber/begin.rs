@@ -57,7 +57,8 @@ impl Poller {
             }
             Action::Replay(stream, position) => {
                 let attempt = self.machine.replay_attempts(&stream) + 1;
-                replay(work, stream, position, attempt).boxed()
+                let is_first = known.replays.insert(stream.clone()) && work.counts_crashes;
+                replay(work, stream, position, attempt, is_first).boxed()
             }
             Action::NoteFailure(stream, position, attempts) => {
                 let fault = known.replay_faults.get(&stream).cloned();
@@ -156,7 +157,13 @@ impl Poller {
 }
 
 /// Tries a parked message again, and notes that it is done with.
-async fn replay(work: Arc<Work>, stream: StreamName, position: Position, attempt: u32) -> Told {
+async fn replay(
+    work: Arc<Work>,
+    stream: StreamName,
+    position: Position,
+    attempt: u32,
+    is_first: bool,
+) -> Told {
     let (mut queue, found) = match work.due(&stream, position).await {
         Ok(due) => due,
         Err(error) => {
@@ -169,6 +176,20 @@ async fn replay(work: Arc<Work>, stream: StreamName, position: Position, attempt
         Some(Err(gone)) => return Told::Replayed(stream, None, queue, Err(Fault::Hopeless(gone))),
         Some(Ok(recorded)) => recorded,
     };
+    if is_first {
+        // So that who comes after a crash knows of it.
+        let parking = work.parking(&stream);
+        let begun = write_note(&work.store, &parking, None, |queue| {
+            queue.at(position).is_some().then_some(Note::ReplayBegun { position })
+        });
+        match begun.await {
+            Ok(noted) => queue = noted,
+            Err(error) => {
+                let fault = Err(Fault::of_store(error));
+                return Told::Replayed(stream, Some(recorded), queue, fault);
+            }
+        }
+    }
     let span = telemetry::handling(&work.id, &recorded, attempt);
     let replayed = try_again(&work, &stream, &recorded, &mut queue).instrument(span).await;
     Told::Replayed(stream, Some(recorded), queue, replayed.map(Some))

@@ -70,6 +70,7 @@ impl Subscriber {
                 strict: self.strict,
                 has_start: self.start.is_some(),
                 transactional: options.transactional,
+                counts_crashes: options.crashes.is_some(),
                 errors: self.errors,
                 policies: self.policies.clone(),
                 on_error: self.on_error.clone(),

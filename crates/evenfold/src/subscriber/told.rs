@@ -3,7 +3,7 @@
 //! Owns what the loop knows beside the machine: the messages in hand, why they failed, and the books
 //! of the lanes. It reports each fault as it comes. How an action is begun is in `begin.rs`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(super) struct Known {
     pub(super) messages: HashMap<Place, Arc<Recorded>>,
     /// Why the messages in hand failed last.
     pub(super) faults: HashMap<Place, Error>,
+    /// The streams of which a parked message is being tried again in this life of the process.
+    pub(super) replays: HashSet<StreamName>,
     pub(super) replay_faults: HashMap<StreamName, Error>,
     pub(super) books: HashMap<Lane, Book>,
     pub(super) notes: Notes,
@@ -112,7 +114,10 @@ impl Poller {
                 let outcome = self.hear_replayed(&stream, recorded.as_deref(), handled);
                 Input::Replayed(stream, outcome, queue)
             }
-            Told::Noted(stream, noted) => Input::Noted(stream, self.kind_of(noted)),
+            Told::Noted(stream, noted) => {
+                self.known.replays.remove(&stream);
+                Input::Noted(stream, self.kind_of(noted))
+            }
             Told::Recorded(lane, book, recorded) => {
                 self.known.books.insert(lane, book);
                 let is_failing = self.machine.is_failing();
@@ -191,10 +196,14 @@ impl Poller {
             Ok(Some(handled)) => {
                 self.count(recorded, &handled);
                 self.known.replay_faults.remove(stream);
+                self.known.replays.remove(stream);
                 self.polled.replayed += 1;
                 Outcome::Done
             }
-            Ok(None) => Outcome::Done,
+            Ok(None) => {
+                self.known.replays.remove(stream);
+                Outcome::Done
+            }
             Err(fault) => {
                 let attempt = self.machine.replay_attempts(stream) + 1;
                 let (outcome, error) = self.judge(fault, recorded, attempt);

@@ -64,6 +64,7 @@ pub(super) struct Work {
     /// Somebody said where it begins.
     pub(super) has_start: bool,
     pub(super) transactional: bool,
+    pub(super) counts_crashes: bool,
     pub(super) errors: ErrorPolicy,
     pub(super) policies: Vec<Policy>,
     pub(super) on_error: Vec<Report>,
