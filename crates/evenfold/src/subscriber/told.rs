@@ -116,7 +116,6 @@ impl Poller {
             Action::Record(lane, record) => self.begin_recording(lane, record),
             Action::Renew => async move { Told::Held(work.renew().await) }.boxed(),
             Action::Release(lane) => {
-                known.books.remove(&lane);
                 async move { Told::Released(lane, work.release(lane).await) }.boxed()
             }
             Action::Leave => async move { Told::Left(work.leave().await) }.boxed(),
@@ -245,7 +244,13 @@ impl Poller {
                 Input::Recorded(lane, recorded)
             }
             Told::Held(held) => Input::Held(self.kind_of(held)),
-            Told::Released(lane, released) => Input::Released(lane, self.kind_of(released)),
+            Told::Released(lane, released) => {
+                // Where it is not given up it may be kept after all, and goes on with its book.
+                if released.is_ok() {
+                    self.known.books.remove(&lane);
+                }
+                Input::Released(lane, self.kind_of(released))
+            }
             Told::Left(left) => {
                 // What is not given up runs out by itself.
                 _ = self.kind_of(left);
