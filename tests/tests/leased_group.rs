@@ -59,8 +59,8 @@ async fn share_under_blows(name: &str, url: &str, cluster: Option<Cluster>, seed
     crowd.start()?;
     crowd.start()?;
     let storm = storm(&mut crowd, cluster, time);
-    let writes = write_until(&mut writer, Instant::now() + time, seed);
-    let ((kills, cluster), ()) = futures::future::try_join(storm, writes).await?;
+    let writing = write_until(&mut writer, Instant::now() + time, seed);
+    let ((kills, cluster), ()) = futures::future::try_join(storm, writing).await?;
 
     let calm = Instant::now();
     crowd.calm().await?;
@@ -138,23 +138,24 @@ impl std::fmt::Display for Count {
 
 impl Count {
     /// Compares what was seen with what was written, stream by stream.
-    fn of(seen: &BTreeMap<usize, Vec<u64>>, written: &[u64]) -> Self {
+    fn of(seen: &BTreeMap<usize, Vec<u64>>, written: &[u64]) -> Outcome<Self> {
         let mut count = Self::default();
         for (id, written) in (1..).zip(written) {
             let seen = seen.get(&id).map_or(&[][..], Vec::as_slice);
             let mut sorted = seen.to_vec();
             sorted.sort_unstable();
             sorted.dedup();
-            let distinct = sorted.len() as u64;
+            let distinct = u64::try_from(sorted.len())?;
             count.lost += written - distinct;
-            count.twice += seen.len() as u64 - distinct;
-            count.out_of_order += seen.windows(2).filter(|pair| pair[1] < pair[0]).count() as u64;
+            count.twice += u64::try_from(seen.len())? - distinct;
+            let backwards = seen.windows(2).filter(|pair| !pair.is_sorted()).count();
+            count.out_of_order += u64::try_from(backwards)?;
         }
-        count
+        Ok(count)
     }
 
     async fn of_notes(writer: &Writer) -> Outcome<Self> {
-        Ok(Self::of(&seen(&writer.store).await?, &writer.written))
+        Self::of(&seen(&writer.store).await?, &writer.written)
     }
 
     /// And what the journal tells of who handled what when.
@@ -184,7 +185,7 @@ impl Count {
             let id = stream.entity_id().ok_or("no id")?.to_string().parse()?;
             seen.entry(id).or_default().push(position.try_into()?);
         }
-        let mut count = Self::of(&seen, &writer.written);
+        let mut count = Self::of(&seen, &writer.written)?;
 
         let counters: Vec<(i32, i64, i32)> =
             sqlx::query_as("SELECT count, last, disorder FROM counters")

@@ -61,7 +61,7 @@ async fn measure(messages: u64) -> Outcome<Peaks> {
     assert_eq!(handled, messages);
     let group = LeaseGroup::new(StreamName::new("account:position-shared")?, BUCKETS)?;
     let other = Member { id: TimeOrderedIds.next(), label: "another".into() };
-    let ever = Duration::from_secs(3600);
+    let ever = Duration::from_hours(1);
     store.messages().renew_leases(&group, &other, ever).await?;
     let half: Vec<_> = (0..BUCKETS / 2).collect();
     store.messages().release_leases(&group, other.id, &half).await?;

@@ -95,11 +95,11 @@ async fn write_for(writer: &mut Writer, time: Duration) -> Outcome {
     while Instant::now() < end {
         pace.tick().await;
         let index = usize::try_from(chance.below(SIDE_BY_SIDE.try_into()?))?;
-        let stream = growing[index];
-        writer.write(stream).await?;
-        if writer.written[stream - 1] == EACH {
-            let newest = growing.iter().max().copied().unwrap_or_default();
-            growing[index] = newest + 1;
+        let newest = growing.iter().max().copied().unwrap_or_default();
+        let stream = growing.get_mut(index).ok_or("no such stream")?;
+        writer.write(*stream).await?;
+        if writer.written.get(*stream - 1) == Some(&EACH) {
+            *stream = newest + 1;
         }
     }
     Ok(())

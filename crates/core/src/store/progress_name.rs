@@ -12,11 +12,9 @@ use crate::{Category, StreamName};
 
 /// What the name of a position stream says.
 ///
-/// Laws:
-/// - *There and back.* A name that is read makes the [stream](Self::stream) of the same name again.
-///   So a text that no subscriber would make is none.
-/// - *The version is the last.* A name that may end in a version does: an entity id or a category
-///   whose last part looks like one is taken for it.
+/// A name that is read makes the [stream](Self::stream) of the same name again, so a text that no
+/// subscriber would make is none. A name that may end in a version does: an entity id or a category
+/// whose last part looks like one is taken for it.
 ///
 /// # Examples
 ///

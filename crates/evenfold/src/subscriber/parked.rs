@@ -98,6 +98,12 @@ impl Store {
     }
 }
 
+/// What is asked for already is not asked for again, unless it was begun and came to no end.
+fn ask(parked: &ParkedMessage) -> Option<Note> {
+    let is_known = parked.is_asked && parked.begun == 0;
+    (!is_known).then_some(Note::ReplayAsked { position: parked.position })
+}
+
 impl Parking {
     /// Every parked message, stream by stream, those of a stream in its order.
     ///
@@ -158,10 +164,7 @@ impl Parking {
     /// store fails.
     pub async fn replay(&self, stream: &StreamName, position: Position) -> Result<(), Error> {
         self.check(stream, position, true).await?;
-        self.note(stream, position, |parked| {
-            (!parked.is_asked).then_some(Note::ReplayAsked { position })
-        })
-        .await
+        self.note(stream, position, ask).await
     }
 
     /// Asks for every stream what [`replay`](Self::replay) asks for one, and tells of how many.
@@ -174,11 +177,7 @@ impl Parking {
         let failed = failed.iter().filter(|parked| parked.message.reason.is_some());
         let mut asked = 0;
         for Parked { stream, message } in failed {
-            let position = message.position;
-            let ask = |parked: &ParkedMessage| {
-                (!parked.is_asked).then_some(Note::ReplayAsked { position })
-            };
-            self.note(stream, position, ask).await?;
+            self.note(stream, message.position, ask).await?;
             asked += 1;
         }
         Ok(asked)

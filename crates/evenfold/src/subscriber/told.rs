@@ -131,7 +131,13 @@ impl Poller {
                 Input::Recorded(lane, recorded)
             }
             Told::Held(held) => Input::Held(self.kind_of(held)),
-            Told::Released(lane, released) => Input::Released(lane, self.kind_of(released)),
+            Told::Released(lane, released) => {
+                // Where it is not given up it may be kept after all, and goes on with its book.
+                if released.is_ok() {
+                    self.known.books.remove(&lane);
+                }
+                Input::Released(lane, self.kind_of(released))
+            }
             Told::Left(left) => {
                 // What is not given up runs out by itself.
                 _ = self.kind_of(left);
