@@ -57,7 +57,7 @@ impl Poller {
             }
             Action::Replay(stream, position) => {
                 let attempt = self.machine.replay_attempts(&stream) + 1;
-                let is_first = known.replays.insert(stream.clone()) && work.counts_crashes;
+                let is_first = known.replays.insert(stream.clone()) && work.options.crashes.is_some();
                 replay(work, stream, position, attempt, is_first).boxed()
             }
             Action::NoteFailure(stream, position, attempts) => {
@@ -204,7 +204,7 @@ async fn try_again(
     let parking = work.parking(stream);
     let position = recorded.position;
     let note = Note::Replayed { position };
-    let seal = if work.transactional {
+    let seal = if work.options.transactional {
         let id = work.store.ids().next();
         let message = note.message(id, Some(recorded)).map_err(Fault::of_store)?;
         let expected = ExpectedVersion::from(queue.version());

@@ -14,7 +14,7 @@ use evenfold_core::store::{
     Ability, BatchSize, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member,
     ParkingStream, Place, Progress, ProgressStream, SubscriberId, Unit,
 };
-use evenfold_core::subscriber::{ErrorPolicy, Lane, Sharing};
+use evenfold_core::subscriber::{ErrorPolicy, Lane, Options, Sharing};
 
 use super::builder::{Policy, Report};
 use super::dispatch::Dispatch;
@@ -57,14 +57,10 @@ pub(super) struct Work {
     pub(super) source: Source,
     pub(super) share: Share,
     pub(super) version: u32,
-    pub(super) batch_size: BatchSize,
+    pub(super) options: Options,
     pub(super) handlers: Arc<[Box<dyn Dispatch>]>,
     pub(super) converters: Arc<Converters>,
     pub(super) strict: bool,
-    /// Somebody said where it begins.
-    pub(super) has_start: bool,
-    pub(super) transactional: bool,
-    pub(super) counts_crashes: bool,
     pub(super) errors: ErrorPolicy,
     pub(super) policies: Vec<Policy>,
     pub(super) on_error: Vec<Report>,
@@ -197,7 +193,7 @@ impl Work {
             },
             _ => return Ok(()),
         };
-        if self.has_start {
+        if self.options.start.is_some() {
             return Ok(());
         }
         let ours = of.stream().category();
@@ -227,7 +223,7 @@ impl Work {
             self.store.messages().check_merged().await?;
         }
         let abilities = self.store.messages().abilities();
-        if self.transactional && !abilities.contains(&Ability::Transactions) {
+        if self.options.transactional && !abilities.contains(&Ability::Transactions) {
             let hint = "a transactional subscriber runs on a store that declares it";
             return Err(Error::lacking(Ability::Transactions, hint));
         }
@@ -259,7 +255,7 @@ impl Work {
 
     /// Reads a page from this place on.
     pub(super) async fn fetch(&self, from: Place) -> Result<Fetched, Error> {
-        let (store, limit) = (self.store.messages(), self.batch_size);
+        let (store, limit) = (self.store.messages(), self.options.batch_size);
         let at = || GlobalPosition::new(from);
         let (page, scanned) = match &self.source {
             Source::Category(query) => {
