@@ -14,9 +14,9 @@ use sqlx::PgPool;
 
 async fn next_category(heard: &mut BoxStream<'static, Announcement>) -> Outcome<Category> {
     loop {
-        match heard.next().await.ok_or("the store is closed")? {
-            Announcement::Heard(category) => return Ok(category),
-            _ => {}
+        let told = heard.next().await.ok_or("the store is closed")?;
+        if let Announcement::Heard(category) = told {
+            return Ok(category);
         }
     }
 }
