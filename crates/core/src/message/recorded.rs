@@ -68,6 +68,10 @@ impl Recorded {
     pub fn metadata(&self) -> Result<Metadata, DecodeError> {
         let Some(json) = self.metadata_json.as_deref() else { return Ok(Metadata::default()) };
         // A client may store the JSON value null where it has nothing to say.
+        if let Ok(read) = serde_json::from_str::<Option<Metadata>>(json) {
+            return Ok(read.unwrap_or_default());
+        }
+        // Once more for the path of the key at fault, which is dear to keep track of.
         let mut reader = serde_json::Deserializer::from_str(json);
         let read: Result<Option<Metadata>, _> = serde_path_to_error::deserialize(&mut reader);
         read.map(Option::unwrap_or_default).map_err(|fault| {
