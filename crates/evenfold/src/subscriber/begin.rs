@@ -57,7 +57,8 @@ impl Poller {
             }
             Action::Replay(stream, position) => {
                 let attempt = self.machine.replay_attempts(&stream) + 1;
-                let is_first = known.replays.insert(stream.clone()) && work.options.crashes.is_some();
+                let is_first =
+                    known.replays.insert(stream.clone()) && work.options.crashes.is_some();
                 replay(work, stream, position, attempt, is_first).boxed()
             }
             Action::NoteFailure(stream, position, attempts) => {
