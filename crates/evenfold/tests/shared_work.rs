@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use evenfold::prelude::*;
 use evenfold::{Clock, Host, Memory, Store, Subscriber};
+use evenfold_testkit::Recording;
 use story::{AccountEvent, Deposited, Withdrawn, deposit, progress};
 use tokio::sync::oneshot;
 
@@ -155,6 +156,32 @@ async fn what_a_dead_member_held_is_taken_over_after_its_term() {
     once_and_in_order(&book, 2);
     second.stop.send(()).unwrap();
     second.task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_could_not_be_given_up_is_worked_on_still() {
+    let clock = Paused(tokio::time::Instant::now());
+    let recording = Recording::of(Arc::new(Memory::with_clock(Arc::new(clock))));
+    let store = Store::new(recording.clone());
+    let book = Book::default();
+    round(&store, 1).await;
+    let first = start(&store, &book, 1);
+    until(|| book.len() == 40).await;
+    let second = start(&store, &book, 2);
+    // The first is asked to give some up, and the store does not answer, now and then.
+    for _ in 0..20 {
+        recording.fail_leases(2);
+        tokio::time::sleep(TERM / 4).await;
+    }
+    round(&store, 2).await;
+    until(|| book.len() >= 80).await;
+    round(&store, 3).await;
+    until(|| book.len() >= 120).await;
+    once_and_in_order(&book, 3);
+    for member in [first, second] {
+        member.stop.send(()).unwrap();
+        member.task.await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -168,3 +168,23 @@ fn an_answer_that_is_older_than_the_notes_parks_nothing() {
     assert_eq!(bench.machine.parked(), 0);
     assert_eq!(bench.machine.ahead(), 0);
 }
+
+#[test]
+fn a_lane_that_comes_while_nothing_is_left_to_read_is_read_at_once() {
+    let mut bench = Bench::leased(options(10, 100), &[(0, Progress::at(4))]);
+    bench.answer(page(&[]));
+    assert!(bench.machine.is_caught_up());
+    bench.now += TERM / 3;
+    assert!(bench.ask().contains(&Action::Renew));
+    bench.answer(page(&[]));
+    bench.answer(held([0, 1]));
+    bench.answer(Input::Progress(1, Ok(None)));
+    let mut actions = bench.answer(Input::Recorded(1, Ok(())));
+    assert!(!bench.machine.is_caught_up(), "it has not read what the lane holds");
+    // Notes that were being read when the lane came do not count for it.
+    for _ in 0..2 {
+        actions.extend(bench.answer(Input::Notes(Ok(vec![]))));
+    }
+    let is_read = |action: &Action| matches!(action, Action::Fetch(_, lanes) if lanes.contains(&1));
+    assert!(actions.iter().any(is_read), "{actions:?}");
+}
