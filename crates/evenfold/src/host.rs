@@ -220,6 +220,9 @@ async fn catch_up(pollers: &mut [Poller], stop: &CancellationToken) -> Vec<StopR
             }
         }
         if done == 0 || stop.is_cancelled() {
+            for poller in pollers {
+                poller.leave().await;
+            }
             return reasons;
         }
     }

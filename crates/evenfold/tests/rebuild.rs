@@ -58,6 +58,25 @@ async fn a_reset_handles_again_and_says_what_is_a_replay() {
 }
 
 #[tokio::test]
+async fn a_reset_of_shared_work_says_of_each_bucket_what_is_a_replay() {
+    let store = memory();
+    for id in 1..=20_u64 {
+        deposit(&store, &id.to_string(), &[id]).await;
+    }
+    let view = View::default();
+    let shared = || store.subscriber("view", view.clone()).leased(4);
+    shared().run_until_caught_up().await.unwrap();
+    let place = store.place("view", "account").unwrap().buckets(4);
+    place.reset_to(GlobalPosition::START).await.unwrap();
+    deposit(&store, "1", &[21]).await;
+    shared().run_until_caught_up().await.unwrap();
+    assert_eq!(view.seen().len(), 41);
+    let mut mailed = view.mailed();
+    mailed.sort_unstable();
+    assert_eq!(mailed, (1..=21).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_subscriber_that_runs_while_it_is_reset_stops() {
     let store = memory();
     deposit(&store, "1", &[1, 2]).await;

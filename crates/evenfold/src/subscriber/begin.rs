@@ -91,7 +91,7 @@ impl Poller {
             return ready(Told::Gone(gone)).boxed();
         };
         let lane = work.lane_of(&recorded.stream_name).unwrap_or_default();
-        let is_replay = self.known.replay >= Some(place);
+        let is_replay = self.known.replay.get(&lane) >= Some(&place);
         let attempt = self.machine.attempts(place) + 1;
         let span = telemetry::handling(&work.id, &recorded, attempt);
         self.meters.begin(place);
@@ -106,7 +106,7 @@ impl Poller {
         let Some(mut book) = self.known.books.get(&lane).cloned() else {
             return ready(Told::Gone(gone)).boxed();
         };
-        progress.replay = self.replay_after(progress.done);
+        progress.replay = self.replay_after(lane, progress.done);
         async move {
             let sealed = match book.settle(&work.store, &work.id).await {
                 Ok(()) => book.with_effects(&progress, place),
@@ -141,7 +141,7 @@ impl Poller {
         let fault = fault.filter(|_| is_stopped || record.is_held);
         let standing =
             fault.map(|fault| Standing { stopped: is_stopped, reason: format!("{fault:#}") });
-        let replay = self.replay_after(record.done);
+        let replay = self.replay_after(lane, record.done);
         let progress = Progress {
             done: record.done,
             began: record.began,

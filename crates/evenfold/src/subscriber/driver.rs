@@ -137,6 +137,17 @@ impl Poller {
         }
     }
 
+    /// Gives up what it holds of shared work, so that others need not wait until its leases run out.
+    /// What fails then was reported, and they do run out.
+    pub(crate) async fn leave(&mut self) {
+        if self.work.sharing().is_leased() && self.stopped.is_none() {
+            let total = self.total;
+            self.machine.stop();
+            self.go(Until::Stopped).await.ok();
+            self.total = total;
+        }
+    }
+
     pub(crate) fn stopped(self, reason: StopReason) -> Stopped {
         let subscriber = self.work.id.to_string();
         let stopped = Stopped { subscriber, reason, polled: self.total };

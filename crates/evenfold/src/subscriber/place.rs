@@ -165,8 +165,7 @@ impl SubscriberPlace {
     pub async fn reset_to(&self, next: GlobalPosition) -> Result<(), Error> {
         for lane in 0..self.buckets.unwrap_or(1) {
             let stream = self.lane(lane)?;
-            let (book, before) = Book::open(&self.store, stream.clone()).await?;
-            drop(book);
+            let (_, before) = Book::open(&self.store, stream.clone()).await?;
             let progress = Progress {
                 done: Some(next.get().saturating_sub(1).max(0)),
                 replay: before.and_then(|before| before.done.max(before.replay)),

@@ -31,8 +31,8 @@ pub(super) struct Known {
     pub(super) replay_faults: HashMap<StreamName, Error>,
     pub(super) books: HashMap<Lane, Book>,
     pub(super) notes: Notes,
-    /// Up to here messages come again that were handled before.
-    pub(super) replay: Option<Place>,
+    /// Up to where the messages of a lane come again that were handled before.
+    pub(super) replay: HashMap<Lane, Place>,
     /// Whether the version before has still to be caught up with.
     pub(super) is_waiting: bool,
     /// The fault that was met last: why it stops, if it does.
@@ -76,8 +76,9 @@ impl Known {
 
 impl Poller {
     /// Up to where messages come again, as it is recorded.
-    pub(super) fn replay_after(&self, done: Option<Place>) -> Option<Place> {
-        self.known.replay.filter(|to| !self.known.is_waiting && done < Some(*to))
+    pub(super) fn replay_after(&self, lane: Lane, done: Option<Place>) -> Option<Place> {
+        let to = self.known.replay.get(&lane).copied();
+        to.filter(|to| !self.known.is_waiting && done < Some(*to))
     }
 
     /// What an end means to the machine, after it was reported.
@@ -89,7 +90,9 @@ impl Poller {
                     self.known.books.insert(lane, book);
                     self.known.is_waiting = !is_in_charge;
                     let replay = progress.as_ref().and_then(|progress| progress.replay);
-                    self.known.replay = if is_in_charge { replay } else { Some(Place::MAX) };
+                    let replay = if is_in_charge { replay } else { Some(Place::MAX) };
+                    self.known.replay.remove(&lane);
+                    self.known.replay.extend(replay.map(|to| (lane, to)));
                     progress
                 }),
             ),
@@ -145,7 +148,8 @@ impl Poller {
             }
             Told::TakenOver(taken) => {
                 if let Ok(true) = self.kind_of(taken) {
-                    (self.known.is_waiting, self.known.replay) = (false, None);
+                    self.known.is_waiting = false;
+                    self.known.replay.clear();
                     telemetry::taken_over(&self.work.id, self.work.version);
                 }
                 return None;
