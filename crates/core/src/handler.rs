@@ -73,6 +73,7 @@ pub trait Handle<M>: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Received<M> {
     message: M,
+    is_replay: bool,
     origin: Arc<Origin>,
 }
 
@@ -80,8 +81,7 @@ pub struct Received<M> {
 struct Origin {
     recorded: Arc<Recorded>,
     metadata: Metadata,
-    scope: Uuid,
-    is_replay: bool,
+    receiver: Arc<str>,
     /// The writes that followed the message and are settled: the stream and the name of the step.
     followed: Mutex<HashSet<(StreamName, String)>>,
 }
@@ -96,40 +96,30 @@ impl<M> Received<M> {
     pub fn new(
         message: M,
         recorded: impl Into<Arc<Recorded>>,
-        receiver: &str,
+        receiver: impl Into<Arc<str>>,
     ) -> Result<Self, DecodeError> {
-        let recorded = recorded.into();
+        let (recorded, receiver) = (recorded.into(), receiver.into());
         let metadata = recorded.metadata()?;
-        let scope = Uuid::new_v5(&recorded.id, receiver.as_bytes());
-        let followed = Mutex::default();
-        let origin = Origin { recorded, metadata, scope, is_replay: false, followed };
-        Ok(Self { message, origin: Arc::new(origin) })
+        let origin = Origin { recorded, metadata, receiver, followed: Mutex::default() };
+        Ok(Self { message, is_replay: false, origin: Arc::new(origin) })
     }
 
     /// The same message, which was handled before and comes again to rebuild what was made of it.
     #[must_use]
     pub fn replayed(self) -> Self {
-        let Origin { recorded, metadata, scope, .. } = &*self.origin;
-        let origin = Origin {
-            recorded: Arc::clone(recorded),
-            metadata: metadata.clone(),
-            scope: *scope,
-            is_replay: true,
-            followed: Mutex::default(),
-        };
-        Self { message: self.message, origin: Arc::new(origin) }
+        Self { is_replay: true, ..self }
     }
 
     /// Whether the message was handled before and comes again to rebuild what was made of it: after a
     /// reset, or because a new version of the subscriber catches up with the one before. Effects that
     /// are seen outside, such as a mail, are to be left out then.
     pub fn is_replay(&self) -> bool {
-        self.origin.is_replay
+        self.is_replay
     }
 
     /// The same origin with what `f` makes of the message.
     pub fn map<N>(self, f: impl FnOnce(M) -> N) -> Received<N> {
-        Received { message: f(self.message), origin: self.origin }
+        Received { message: f(self.message), is_replay: self.is_replay, origin: self.origin }
     }
 
     /// The message alone.
@@ -139,7 +129,8 @@ impl<M> Received<M> {
 
     /// The message with the same origin, apart.
     pub(crate) fn split(self) -> (M, Received<()>) {
-        (self.message, Received { message: (), origin: self.origin })
+        let Self { message, is_replay, origin } = self;
+        (message, Received { message: (), is_replay, origin })
     }
 
     /// The message as it was recorded, with its place.
@@ -167,7 +158,8 @@ impl<M> Received<M> {
 
     /// The same origin without the message.
     pub fn origin(&self) -> Received<()> {
-        Received { message: (), origin: Arc::clone(&self.origin) }
+        let origin = Arc::clone(&self.origin);
+        Received { message: (), is_replay: self.is_replay, origin }
     }
 
     /// The ids of the messages that one write to a stream gets by following this message.
@@ -196,8 +188,10 @@ impl<M> Received<M> {
     /// The same ids, whether a write under this step has settled or not: for a writer who learns from
     /// the store that the second is the first, as one does whose first was rolled back.
     pub fn ids_again(&self, stream: &StreamName, step: &str) -> BatchIds {
+        let Origin { recorded, receiver, .. } = &*self.origin;
+        let scope = Uuid::new_v5(&recorded.id, receiver.as_bytes());
         let name = format!("{stream}#{step}");
-        BatchIds::of(Uuid::new_v5(&self.origin.scope, name.as_bytes()))
+        BatchIds::of(Uuid::new_v5(&scope, name.as_bytes()))
     }
 
     /// Notes that a write to a stream that followed this message has a known outcome.

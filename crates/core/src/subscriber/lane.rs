@@ -266,14 +266,21 @@ impl Track {
         }
         let is_moved = self.done != self.recorded;
         let is_late = when.now.saturating_sub(self.recorded_at) >= when.options.progress_time;
+        let is_full = self.full_at(when.options).is_some_and(|at| at <= when.now);
         let is_at_rest = self.ahead.is_empty() && when.is_idle;
         if when.is_ending {
             return self.running == 0 && !self.is_closed(when.is_failing);
         }
         self.is_mark_wanted
-            || self.unrecorded >= when.options.progress_interval && is_moved
+            || is_full
             || is_late && (is_moved || when.is_held && !self.is_held)
             || is_at_rest && !self.is_settled(when.is_held)
+    }
+
+    /// When the number of messages it is done with makes a record due, if it does.
+    fn full_at(&self, options: &Options) -> Option<Duration> {
+        let is_full = self.unrecorded >= options.progress_interval && self.done != self.recorded;
+        is_full.then(|| self.recorded_at.saturating_add(options.progress_pause))
     }
 
     /// Whether what it did is recorded, and whether something is held. What was only passed by may
@@ -305,7 +312,8 @@ impl Track {
         let is_open = self.done != self.recorded || when.is_held && !self.is_held;
         let late = is_open.then(|| self.recorded_at.saturating_add(when.options.progress_time));
         let again = (!self.not_before.is_zero()).then_some(self.not_before);
-        late.into_iter().chain(again).min().map(|at| at.max(self.not_before))
+        let full = self.full_at(when.options);
+        late.into_iter().chain(full).chain(again).min().map(|at| at.max(self.not_before))
     }
 
     /// Whether there is nothing left to record of a lane that comes to an end. What was only passed

@@ -3,7 +3,7 @@
 //! Owns which streams are held back and whose turn it is to be tried again. It may lag behind the
 //! store: who parks or replays looks there first, and what he finds comes back here.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::Lane;
@@ -15,13 +15,13 @@ const FOLLOW: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lot {
-    streams: HashMap<StreamName, Spot>,
+    streams: BTreeMap<StreamName, Spot>,
     /// The streams whose first message may be tried again.
     due: VecDeque<StreamName>,
     timers: BTreeSet<(Duration, StreamName)>,
     /// The streams of which a message is being parked, and the version they are known at: an answer
     /// may be older than what was read meanwhile.
-    parking: HashMap<StreamName, Option<Position>>,
+    parking: BTreeMap<StreamName, Option<Position>>,
     /// How many are being tried again.
     busy: usize,
     /// The notes were read once to their end.

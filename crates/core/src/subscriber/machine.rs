@@ -162,11 +162,12 @@ impl Machine {
             return self.next_ending();
         }
         self.next_read(now)
+            // Before the messages in hand, so that the next page comes while they are handled.
+            .or_else(|| self.next_fetch())
             .or_else(|| self.next_replay())
             .or_else(|| self.next_message())
             // To hold a message back may make a record due.
             .or_else(|| self.next_record(now))
-            .or_else(|| self.next_fetch())
     }
 
     fn tick(&mut self, now: Duration) {

@@ -16,6 +16,9 @@ pub struct Options {
     pub batch_size: BatchSize,
     /// After how many messages it records its progress; 100.
     pub progress_interval: u32,
+    /// How long after a record those messages do not make another due, so that a crash repeats a
+    /// moment's work and messages handled in no time are not slowed by their records; 10 ms.
+    pub progress_pause: Duration,
     /// After how much time it records its progress, if it has made any; 10 s.
     pub progress_time: Duration,
     /// How many messages it handles at a time, each of another stream; 1, in the order of the
@@ -40,6 +43,7 @@ impl Default for Options {
             error_delay: Duration::from_secs(5),
             batch_size: BatchSize::DEFAULT,
             progress_interval: 100,
+            progress_pause: Duration::from_millis(10),
             progress_time: Duration::from_secs(10),
             concurrency: 1,
             transactional: false,

@@ -3,7 +3,7 @@
 //! Owns whose turn it is: one queue for all in the order of the category, or one for each stream.
 //! Which message may begin at all is decided in `machine.rs`.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::{Cause, Lane};
@@ -30,13 +30,13 @@ pub(super) enum Key {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queues {
-    by_key: HashMap<Key, Queue>,
+    by_key: BTreeMap<Key, Queue>,
     /// Those whose first message may begin, in the order of their turns.
     ready: VecDeque<Key>,
     /// Those that wait for a time.
     timers: BTreeSet<(Duration, Key)>,
     /// What is being handled, and whose it is.
-    running: HashMap<Place, Key>,
+    running: BTreeMap<Place, Key>,
 }
 
 #[derive(Clone, Debug)]

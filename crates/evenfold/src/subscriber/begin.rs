@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use evenfold_core::handler::Context;
 use evenfold_core::message::Recorded;
 use evenfold_core::store::{Note, ParkedQueue, Place, Progress, Standing};
 use evenfold_core::subscriber::{Action, Fault as Kind, Input, Lane, Outcome, Record};
@@ -97,8 +98,8 @@ impl Poller {
         self.meters.begin(place);
         let Some(mut progress) = progress else {
             return async move {
-                let handled = work.handle(&recorded, None, is_replay).await;
-                Told::Handled(place, lane, None, handled)
+                let handled = work.dispatch(&recorded, is_replay, &mut Context::empty()).await;
+                Told::Handled(recorded, lane, None, handled)
             }
             .instrument(span)
             .boxed();
@@ -123,7 +124,7 @@ impl Poller {
             if let Ok(Handled { committed: Some(at), .. }) = &handled {
                 book.stands(*at);
             }
-            Told::Handled(place, lane, Some(book), handled)
+            Told::Handled(recorded, lane, Some(book), handled)
         }
         .instrument(span)
         .boxed()

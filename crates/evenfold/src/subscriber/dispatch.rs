@@ -25,7 +25,6 @@ pub(super) trait Dispatch: Send + Sync {
     fn dispatch<'a>(
         &'a self,
         recorded: &'a Arc<Recorded>,
-        subscriber: &'a str,
         is_replay: bool,
         context: &'a mut Context,
     ) -> BoxFuture<'a, Result<Answer, Fault>>;
@@ -133,7 +132,7 @@ impl Work {
     }
 
     /// Hands a message to each handler in turn, within one context.
-    async fn dispatch(
+    pub(super) async fn dispatch(
         &self,
         recorded: &Arc<Recorded>,
         is_replay: bool,
@@ -148,7 +147,7 @@ impl Work {
             if self.is_of_many() && handler.category() != category {
                 continue;
             }
-            match handler.dispatch(recorded, self.id.as_str(), is_replay, context).await? {
+            match handler.dispatch(recorded, is_replay, context).await? {
                 Answer::Unwanted => continue,
                 Answer::Handled => {}
                 Answer::Rejected(error) => handled.rejected.push(error),
@@ -164,7 +163,20 @@ impl Work {
     }
 }
 
-pub(super) struct Bound<H>(pub(super) H);
+/// A handler of a subscriber.
+pub(super) struct Bound<H> {
+    handler: H,
+    /// Who receives: the name of a handler is part of the ids of what it writes, so that two handlers
+    /// of one subscriber that follow the same message do not take each other's.
+    receiver: Arc<str>,
+}
+
+impl<H: Handler> Bound<H> {
+    pub(super) fn to(subscriber: &str, handler: H) -> Box<dyn Dispatch> {
+        let receiver = format!("{subscriber}/{}", H::NAME).into();
+        Box::new(Self { handler, receiver })
+    }
+}
 
 impl<H: Handler> Dispatch for Bound<H> {
     fn name(&self) -> &'static str {
@@ -178,7 +190,6 @@ impl<H: Handler> Dispatch for Bound<H> {
     fn dispatch<'a>(
         &'a self,
         recorded: &'a Arc<Recorded>,
-        subscriber: &'a str,
         is_replay: bool,
         context: &'a mut Context,
     ) -> BoxFuture<'a, Result<Answer, Fault>> {
@@ -187,13 +198,10 @@ impl<H: Handler> Dispatch for Bound<H> {
             let Some(message) = H::Set::decode(recorded).map_err(hopeless)? else {
                 return Ok(Answer::Unwanted);
             };
-            // The name of a handler is part of the ids of what it writes, so that two handlers of
-            // one subscriber that follow the same message do not take each other's.
-            let receiver = format!("{subscriber}/{}", H::NAME);
-            let message =
-                Received::new(message, Arc::clone(recorded), &receiver).map_err(hopeless)?;
+            let (origin, receiver) = (Arc::clone(recorded), Arc::clone(&self.receiver));
+            let message = Received::new(message, origin, receiver).map_err(hopeless)?;
             let message = if is_replay { message.replayed() } else { message };
-            match AssertUnwindSafe(self.0.handle(message, context)).catch_unwind().await {
+            match AssertUnwindSafe(self.handler.handle(message, context)).catch_unwind().await {
                 Ok(Ok(())) => Ok(Answer::Handled),
                 Ok(Err(error)) => judge(error, recorded, H::NAME),
                 Err(panic) => judge(panic_text(&*panic).into(), recorded, H::NAME),

@@ -32,6 +32,8 @@ pub struct Poller {
     pub(super) machine: Machine,
     pub(super) known: Known,
     under_way: FuturesUnordered<BoxFuture<'static, Told>>,
+    /// There is more to begin.
+    is_busy: bool,
     pub(super) polled: Polled,
     /// What it did in all calls.
     total: Polled,
@@ -48,6 +50,9 @@ pub struct Poller {
 
 /// How often it looks for messages at least, where it hears of those that other processes write.
 const SELDOM: Duration = Duration::from_secs(1);
+
+/// How many actions that need no waiting are done in a row, before others have a turn.
+const IN_A_ROW: u32 = 64;
 
 /// How far to go on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,6 +76,7 @@ impl Poller {
             machine,
             known: Known::default(),
             under_way: FuturesUnordered::new(),
+            is_busy: false,
             polled: Polled::default(),
             total: Polled::default(),
             stopped: None,
@@ -213,17 +219,7 @@ impl Poller {
         if self.stop.is_cancelled() {
             self.machine.stop();
         }
-        while self.stopped.is_none()
-            && let Some(action) = self.machine.next(self.since.elapsed())
-        {
-            match action {
-                Action::Stop(why) => self.stopped = Some(why),
-                action => {
-                    let begun = self.begin(action);
-                    self.under_way.push(begun);
-                }
-            }
-        }
+        self.is_busy = self.begin_all();
         let is_caught_up = self.machine.is_caught_up();
         self.has_tried &= is_caught_up;
         if self.known.is_waiting && is_caught_up && !self.has_tried {
@@ -235,7 +231,7 @@ impl Poller {
         }
         self.meters.count(&self.polled);
         self.meters.tell(|| state(&self.machine, &self.known));
-        let is_quiet = self.under_way.is_empty();
+        let is_quiet = self.under_way.is_empty() && !self.is_busy;
         self.stopped.is_some()
             || match until {
                 Until::Page => is_quiet,
@@ -244,21 +240,44 @@ impl Poller {
             }
     }
 
+    /// Begins what the machine wishes for, and says whether there is more of it. What is done at once
+    /// is answered at once: a handler that waits for nothing costs no turn of the executor.
+    fn begin_all(&mut self) -> bool {
+        let mut in_a_row = 0;
+        while self.stopped.is_none() && in_a_row < IN_A_ROW {
+            match self.machine.next(self.since.elapsed()) {
+                None => return false,
+                Some(Action::Stop(why)) => self.stopped = Some(why),
+                Some(action) => {
+                    let mut begun = self.begin(action);
+                    // It is polled once more by those under way, which then wakes them.
+                    match (&mut begun).now_or_never() {
+                        Some(told) => self.take(told),
+                        None => self.under_way.push(begun),
+                    }
+                }
+            }
+            in_a_row += 1;
+        }
+        self.stopped.is_none()
+    }
+
     /// Waits until something is done, a time has come, or a stop is asked for.
     async fn wait(&mut self) {
-        let is_busy = !self.under_way.is_empty();
+        let is_under_way = !self.under_way.is_empty();
         let deadline = self.machine.deadline().unwrap_or(Duration::MAX);
         let deadline = self.since.checked_add(deadline);
         let deadline = deadline.into_iter().chain(self.meters.deadline()).min();
         let is_stopping = self.stop.is_cancelled();
         let told = tokio::select! {
             biased;
-            told = self.under_way.next(), if is_busy => told,
+            told = self.under_way.next(), if is_under_way => told,
             () = self.stop.cancelled(), if !is_stopping => None,
             () = self.waiter.changed(), if !is_stopping => {
                 self.machine.wake();
                 None
             }
+            () = tokio::task::yield_now(), if self.is_busy => None,
             () = until(deadline) => None,
         };
         if let Some(told) = told {

@@ -3,7 +3,7 @@
 //! Owns what the loop knows beside the machine: the messages in hand, why they failed, and the books
 //! of the lanes. It reports each fault as it comes. How an action is begun is in `begin.rs`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,16 +23,16 @@ use crate::{Error, StreamName, telemetry};
 /// What the loop knows beside the machine.
 #[derive(Default)]
 pub(super) struct Known {
-    pub(super) messages: HashMap<Place, Arc<Recorded>>,
+    pub(super) messages: BTreeMap<Place, Arc<Recorded>>,
     /// Why the messages in hand failed last.
-    pub(super) faults: HashMap<Place, Error>,
+    pub(super) faults: BTreeMap<Place, Error>,
     /// The streams of which a parked message is being tried again in this life of the process.
-    pub(super) replays: HashSet<StreamName>,
-    pub(super) replay_faults: HashMap<StreamName, Error>,
-    pub(super) books: HashMap<Lane, Book>,
+    pub(super) replays: BTreeSet<StreamName>,
+    pub(super) replay_faults: BTreeMap<StreamName, Error>,
+    pub(super) books: BTreeMap<Lane, Book>,
     pub(super) notes: Notes,
     /// Up to where the messages of a lane come again that were handled before.
-    pub(super) replay: HashMap<Lane, Place>,
+    pub(super) replay: BTreeMap<Lane, Place>,
     /// Whether the version before has still to be caught up with.
     pub(super) is_waiting: bool,
     /// The fault that was met last: why it stops, if it does.
@@ -45,7 +45,7 @@ pub(super) enum Told {
     Progress(Lane, Result<(Book, Option<Progress>, bool), Error>),
     Notes(Notes, Result<News, Error>),
     Page(Result<Fetched, Error>),
-    Handled(Place, Lane, Option<Book>, Result<Handled, Fault>),
+    Handled(Arc<Recorded>, Lane, Option<Book>, Result<Handled, Fault>),
     Skipped(Place),
     Parked(Place, Result<ParkedQueue, Error>),
     Replayed(StreamName, Option<Arc<Recorded>>, ParkedQueue, Result<Option<Handled>, Fault>),
@@ -101,12 +101,13 @@ impl Poller {
                 Input::Notes(self.kind_of(news))
             }
             Told::Page(page) => self.hear_page(page),
-            Told::Handled(place, lane, book, handled) => {
+            Told::Handled(recorded, lane, book, handled) => {
+                let place = self.work.unit().place_of(&recorded);
                 self.meters.end(place);
                 if let Some(book) = book {
                     self.known.books.insert(lane, book);
                 }
-                Input::Handled(place, self.hear_handled(place, handled))
+                Input::Handled(place, self.hear_handled(place, &recorded, handled))
             }
             Told::Skipped(place) => {
                 self.done_with(place);
@@ -179,17 +180,21 @@ impl Poller {
         Input::Page(Ok(Page { items, scanned: fetched.scanned, is_full: fetched.is_full }))
     }
 
-    fn hear_handled(&mut self, place: Place, handled: Result<Handled, Fault>) -> Outcome {
-        let recorded = self.known.messages.get(&place).cloned();
+    fn hear_handled(
+        &mut self,
+        place: Place,
+        recorded: &Recorded,
+        handled: Result<Handled, Fault>,
+    ) -> Outcome {
         match handled {
             Ok(handled) => {
-                let outcome = self.count(recorded.as_deref(), &handled);
+                let outcome = self.count(Some(recorded), &handled);
                 self.done_with(place);
                 outcome
             }
             Err(fault) => {
                 let attempt = self.machine.attempts(place) + 1;
-                let (outcome, error) = self.judge(fault, recorded.as_deref(), attempt);
+                let (outcome, error) = self.judge(fault, Some(recorded), attempt);
                 self.known.faults.insert(place, error);
                 outcome
             }

@@ -4,7 +4,7 @@
 //! each number means stands in the table of `mod.rs`.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenfold_core::store::Place;
@@ -55,7 +55,7 @@ pub(crate) struct Meters {
     gauges: [Gauge; 5],
     lag_messages: Gauge,
     lag_seconds: Gauge,
-    begun: HashMap<Place, Instant>,
+    begun: BTreeMap<Place, Instant>,
     /// What of the present call is counted.
     counted: Polled,
     tell_at: Instant,
@@ -93,7 +93,7 @@ impl Meters {
             gauges: [IN_FLIGHT, READ_AHEAD, RETRYING, PARKED_NOW, LANES].map(gauge),
             lag_messages: gauge(LAG_MESSAGES),
             lag_seconds: gauge(LAG_SECONDS),
-            begun: HashMap::new(),
+            begun: BTreeMap::new(),
             counted: Polled::default(),
             tell_at: now,
             measure_at: Some(now),

@@ -75,6 +75,7 @@ impl Scenario {
             error_delay: ms(random.between(50, 800)),
             batch_size: BatchSize::new(random.between(1, 7).into()).unwrap_or(BatchSize::DEFAULT),
             progress_interval: random.between(1, 9),
+            progress_pause: if random.chance(50) { ms(random.between(1, 200)) } else { ms(0) },
             progress_time: ms(random.between(100, 3000)),
             concurrency: if is_transactional { 1 } else { random.between(1, 16) },
             transactional: is_transactional,

@@ -270,8 +270,7 @@ impl<'a, 'b, H: Handler> Run<'a, 'b, H> {
             Err(error) => return Answer::of(Err(error.into())),
         };
         // As a subscriber names it, so that the ids of what follows are the same in each delivery.
-        let received = match Received::new(message, recorded.clone(), &format!("spec/{}", H::NAME))
-        {
+        let received = match Received::new(message, recorded.clone(), format!("spec/{}", H::NAME)) {
             Ok(received) => received,
             Err(error) => return Answer::of(Err(error.into())),
         };

@@ -16,7 +16,8 @@ fn ms(millis: u64) -> Duration {
 
 fn options(batch: i64, interval: u32) -> Options {
     let batch_size = BatchSize::new(batch).unwrap();
-    Options { batch_size, progress_interval: interval, ..Options::default() }
+    let progress_pause = Duration::ZERO;
+    Options { batch_size, progress_interval: interval, progress_pause, ..Options::default() }
 }
 
 fn item(place: Place, lane: Lane) -> Item {
@@ -218,9 +219,22 @@ proptest! {
 #[test]
 fn progress_is_recorded_by_count() {
     let mut bench = Bench::alone(options(10, 2), None);
-    assert_eq!(bench.answer(page(&[1, 2, 3]))[0], Action::Handle(1, None));
+    // The next page is asked for before the messages in hand are begun with.
+    let begun = [Action::Fetch(4, vec![0]), Action::Handle(1, None)];
+    assert_eq!(bench.answer(page(&[1, 2, 3])), begun);
     assert_eq!(bench.answer(handled(1)), [Action::Handle(2, None)]);
     assert_eq!(bench.answer(handled(2)), [Action::Record(0, record(2)), Action::Handle(3, None)]);
+}
+
+#[test]
+fn records_by_count_keep_their_distance() {
+    let options = Options { progress_pause: ms(10), ..options(10, 2) };
+    let mut bench = Bench::alone(options, None);
+    bench.answer(page(&[1, 2, 3]));
+    bench.answer(handled(1));
+    assert_eq!(bench.answer(handled(2)), [Action::Handle(3, None)]);
+    assert_eq!(bench.machine.deadline(), Some(ms(10)));
+    assert_eq!(bench.after(ms(10)), [Action::Record(0, record(2))]);
 }
 
 #[test]
