@@ -225,7 +225,7 @@ async fn several_categories_are_read_by_a_cursor_each_or_in_one_order_by_one() {
     let merged = store.subscriber("merged", Commands(log.clone())).also(Events(log.clone()));
     merged.merged().run_until_caught_up().await.unwrap();
     assert_eq!(*log.0.lock().unwrap(), in_turn);
-    let of_both = "evenfold:position-merged+account:command,account";
+    let of_both = "evenfold:position-merged+account,account:command";
     assert!(story::progress(&store, of_both).await.is_some());
 
     let log = Log::default();

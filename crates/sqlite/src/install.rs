@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenfold_core::store::BatchSize;
 use evenfold_core::{Error, SystemClock};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
@@ -66,6 +67,8 @@ async fn writer(path: &Path, options: Options) -> Result<SqlitePool, Error> {
 
 fn connection(path: &Path, options: Options) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
+        // A page goes through it whole: reader and worker do not take turns row by row.
+        .row_buffer_size(BatchSize::DEFAULT.as_len())
         .filename(path)
         .create_if_missing(true)
         .busy_timeout(PATIENCE)

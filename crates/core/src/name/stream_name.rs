@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -32,7 +33,8 @@ use crate::error::Invalid;
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamName {
-    text: Box<str>,
+    /// Shared, for a name goes with each of its messages through many hands.
+    text: Arc<str>,
     /// The first hyphen, found once.
     hyphen: Option<usize>,
 }
@@ -63,7 +65,7 @@ impl StreamName {
     ///
     /// For the authors of a store: other clients may have written names that [`StreamName::new`]
     /// refuses, and a reader must not stumble over them.
-    pub fn stored(text: impl Into<Box<str>>) -> Self {
+    pub fn stored(text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
         let hyphen = text.find('-');
         Self { text, hyphen }

@@ -109,21 +109,22 @@ impl Categories {
     /// be woken by each record of its own progress, for ever.
     pub const BOOKKEEPING: [&'static str; 3] = ["position", "streamPosition", "parked"];
 
-    /// These categories.
+    /// These categories; in which order they are named makes no difference.
     ///
     /// # Errors
     ///
     /// When there is none, or one is named twice.
     pub fn of(categories: impl IntoIterator<Item = Category>) -> Result<Self, Invalid> {
-        let categories: Box<[_]> = categories.into_iter().collect();
-        if categories.is_empty() {
+        let mut sorted = BTreeSet::new();
+        for category in categories {
+            if let Some(twice) = sorted.replace(category) {
+                return Err(Invalid::new("categories", twice, "a category is named twice"));
+            }
+        }
+        if sorted.is_empty() {
             return Err(Invalid::new("categories", "", "name at least one, or read all"));
         }
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = categories.iter().find(|category| !seen.insert(*category)) {
-            return Err(Invalid::new("categories", twice, "a category is named twice"));
-        }
-        Ok(Self(Some(categories)))
+        Ok(Self(Some(sorted.into_iter().collect())))
     }
 
     /// All categories but those of [bookkeeping](Self::BOOKKEEPING).
@@ -174,6 +175,12 @@ mod tests {
     }
 
     #[test]
+    fn the_order_of_names_makes_no_difference() {
+        let one = categories(&["b", "a:command", "a"]).unwrap();
+        assert_eq!(one, categories(&["a", "b", "a:command"]).unwrap());
+    }
+
+    #[test]
     fn all_are_all_but_those_with_a_type_of_bookkeeping() {
         for (name, held) in [
             ("account", true),
@@ -194,8 +201,8 @@ mod tests {
     }
 
     #[test]
-    fn categories_are_shown_as_they_were_named() {
-        assert_eq!(categories(&["b", "a:command"]).unwrap().to_string(), "b, a:command");
+    fn categories_are_shown_in_one_order() {
+        assert_eq!(categories(&["b", "a:command"]).unwrap().to_string(), "a:command, b");
         assert_eq!(Categories::all().to_string(), "all categories");
     }
 }

@@ -243,16 +243,16 @@ impl Poller {
     /// Begins what the machine wishes for, and says whether there is more of it. What is done at once
     /// is answered at once: a handler that waits for nothing costs no turn of the executor.
     fn begin_all(&mut self) -> bool {
-        let mut in_a_row = 0;
+        let (mut in_a_row, mut now) = (0, self.since.elapsed());
         while self.stopped.is_none() && in_a_row < IN_A_ROW {
-            match self.machine.next(self.since.elapsed()) {
+            match self.machine.next(now) {
                 None => return false,
                 Some(Action::Stop(why)) => self.stopped = Some(why),
                 Some(action) => {
                     let mut begun = self.begin(action);
                     // It is polled once more by those under way, which then wakes them.
                     match (&mut begun).now_or_never() {
-                        Some(told) => self.take(told),
+                        Some(told) => now = self.take(told),
                         None => self.under_way.push(begun),
                     }
                 }
@@ -302,18 +302,21 @@ impl Poller {
         }
     }
 
-    fn take(&mut self, told: Told) {
+    /// Tells the machine of an end, and when that was.
+    fn take(&mut self, told: Told) -> Duration {
+        let now = self.since.elapsed();
         if let Told::Page(_) = told {
             let every = self.poll_interval;
             let is_heard = self.waiter.is_heard();
             self.machine.poll_every(if is_heard { every.max(SELDOM) } else { every });
         }
-        let Some(input) = self.hear(told) else { return };
+        let Some(input) = self.hear(told) else { return now };
         let is_other = matches!(input, Input::Held(_) | Input::Released(..) | Input::Page(_));
-        self.machine.answer(input, self.since.elapsed());
+        self.machine.answer(input, now);
         if is_other && self.work.sharing().is_leased() {
             self.forget();
         }
+        now
     }
 
     fn why_stopped(&self) -> Error {

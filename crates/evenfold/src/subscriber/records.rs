@@ -17,7 +17,7 @@ pub(super) struct Book {
     /// Whoever is at another version has not recorded last.
     expected: ExpectedVersion,
     /// A record that may stand or not.
-    lost: Option<NewMessage>,
+    lost: Option<Box<NewMessage>>,
 }
 
 impl Book {
@@ -47,7 +47,7 @@ impl Book {
     /// Finds out about a record whose reply was lost, by writing it again under its id.
     pub(super) async fn settle(&mut self, store: &Store, of: &SubscriberId) -> Result<(), Error> {
         match self.lost.take() {
-            Some(lost) => self.write(store, of, lost).await,
+            Some(lost) => self.write(store, of, *lost).await,
             None => Ok(()),
         }
     }
@@ -68,7 +68,7 @@ impl Book {
             Err(error) => {
                 if error.is_unavailable() {
                     let [record] = record;
-                    self.lost = Some(record);
+                    self.lost = Some(Box::new(record));
                 }
                 Err(superseded(error, of))
             }
