@@ -145,7 +145,7 @@ fn is_out_of_turn(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut => true,
         sqlx::Error::Configuration(fault) => {
-            matches!(fault.downcast_ref(), Some(Fault::NoHost { .. }))
+            matches!(fault.downcast_ref(), Some(Fault::NoHost { .. } | Fault::QueueFull { .. }))
         }
         _ => false,
     }
@@ -186,10 +186,13 @@ pub(crate) enum Refusal {
 
 pub(crate) fn refusal(error: &sqlx::Error) -> Option<Refusal> {
     let database = error.as_database_error()?;
-    match (&*database.code()?, database.constraint()) {
-        (code::RAISED, _) if database.message().starts_with(WRONG_VERSION) => {
-            Some(Refusal::Version)
-        }
+    refusal_of(&database.code()?, database.message(), database.constraint())
+}
+
+/// The same by the parts of an error: its code, what was said, and the constraint that was violated.
+pub(crate) fn refusal_of(code: &str, said: &str, constraint: Option<&str>) -> Option<Refusal> {
+    match (code, constraint) {
+        (code::RAISED, _) if said.starts_with(WRONG_VERSION) => Some(Refusal::Version),
         (code::UNIQUE_VIOLATION, Some("messages_id")) => Some(Refusal::Id),
         (code::UNIQUE_VIOLATION, Some("messages_stream")) | (code::SERIALIZATION_FAILURE, _) => {
             Some(Refusal::Position)

@@ -146,6 +146,15 @@ pub enum Fault {
         /// What each host answered.
         hosts: Vec<Asked>,
     },
+    /// As many writes of this process to categories in which one is under way wait already as may.
+    #[error(
+        "{waiting} writes of this process wait for those before them, and none of them was done in 10 \
+         seconds; is the server slow, or does a transaction hold the lock of a category?"
+    )]
+    QueueFull {
+        /// How many wait.
+        waiting: usize,
+    },
     /// The store was opened for reading.
     #[error(
         "this store is for reading, as `target_session_attrs={target}` says; write by one that is \

@@ -77,7 +77,8 @@ pub(crate) async fn open(on: Connections, options: Options) -> Result<Postgres, 
         (Err(fault), _) => return Err(refused(fault)),
     };
     let notifier = options.notifier(&on);
-    Ok(Postgres { connections: on, schema, evidence: Arc::default(), notifier })
+    let groups = options.groups();
+    Ok(Postgres { connections: on, schema, evidence: Arc::default(), notifier, groups })
 }
 
 /// Installs our schema, or brings it up to date, all of a version or nothing of it.

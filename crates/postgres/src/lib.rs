@@ -51,6 +51,9 @@ mod own;
 mod read;
 mod write;
 
+mod flush;
+mod group;
+
 mod within;
 
 mod transaction;
@@ -78,6 +81,7 @@ use sqlx::postgres::PgPool;
 
 use connections::{Connections, Way};
 use evidence::Evidence;
+use group::Groups;
 use notify::Notifier;
 
 pub use facts::{Facts, IdleWriter};
@@ -101,6 +105,9 @@ pub struct Postgres {
     evidence: Arc<Evidence>,
     /// None where processes are not to wake each other.
     notifier: Option<Notifier>,
+    /// Where writers of one category wait for each other, which a clone shares; none where each writes
+    /// by itself.
+    groups: Option<Arc<Groups>>,
 }
 
 impl Postgres {

@@ -3,6 +3,7 @@
 //! Owns what each choice means, and how a server is reached. A URL is read in `url.rs`; what is done
 //! with the database is in `install.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenfold_core::Error;
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 use crate::connections::Connections;
 use crate::error::while_doing;
 use crate::facts::Facts;
+use crate::group::Groups;
 use crate::hosts::{Hosts, Target, name};
 use crate::install::Install;
 use crate::kept::QUIET;
@@ -35,11 +37,12 @@ pub struct Options {
     pooler: bool,
     target: Target,
     wakeups: bool,
+    group_append: bool,
 }
 
 impl Options {
     /// The defaults: 10 connections, nothing is installed, no pooler in transaction mode, a store to
-    /// write to, and processes wake each other.
+    /// write to, processes wake each other, and writers of one category are written together.
     pub const fn new() -> Self {
         Self {
             connections: 10,
@@ -47,6 +50,7 @@ impl Options {
             pooler: false,
             target: Target::ReadWrite,
             wakeups: true,
+            group_append: true,
         }
     }
 
@@ -106,6 +110,27 @@ impl Options {
     pub const fn wakeups(mut self, are_wanted: bool) -> Self {
         self.wakeups = are_wanted;
         self
+    }
+
+    /// Whether writers of this process who would wait for each other are written together; by default
+    /// they are. In a URL `group_append=yes` or `group_append=no`.
+    ///
+    /// Message DB writes one transaction of a category after the other, and each waits for the disk.
+    /// So while one writer of a category is at it, those who come wait, and then go in one
+    /// transaction, up to 1,000 messages at a time. Each has its own outcome as ever: its own
+    /// position, its own conflict, its own fault. Who is alone waits for nobody. A call that is dropped
+    /// while it waits writes nothing; one that is dropped later may. Of all categories up to 1,000 calls
+    /// wait at a time; more wait for room among them, for up to 10 seconds, and then [are
+    /// unavailable](evenfold_core::Error::is_unavailable).
+    #[must_use]
+    pub const fn group_append(mut self, is_wanted: bool) -> Self {
+        self.group_append = is_wanted;
+        self
+    }
+
+    /// Where writers wait for each other, if that is wanted.
+    pub(crate) fn groups(self) -> Option<Arc<Groups>> {
+        self.group_append.then(|| Arc::new(Groups::new()))
     }
 
     /// Announces and listens, if that is wanted.

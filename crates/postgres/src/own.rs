@@ -7,6 +7,8 @@ use evenfold_core::message::NewMessage;
 use evenfold_core::{ExpectedVersion, StreamName};
 
 use crate::connections::Way;
+use crate::error::refusal_of;
+use crate::flush::{Group, Verdict, verdict_of};
 use crate::write::Columns;
 
 /// Writes a batch, and returns the position of its last message.
@@ -32,4 +34,44 @@ pub(crate) async fn append_messages(
     )
     .fetch_one(on)
     .await
+}
+
+/// Writes a group, and says of each writer what became of it.
+pub(crate) async fn append_items(
+    on: Way<'_>,
+    group: &Group<'_>,
+) -> Result<Vec<Verdict>, sqlx::Error> {
+    let Group { streams, expected, sizes, ids, types, data, metadata } = group;
+    let answers = sqlx::query!(
+        r#"
+        SELECT last_position, error_state, error_message, error_constraint
+        FROM message_store.append_items(
+            $1::text[], $2::bigint[], $3::int[], $4::uuid[], $5::text[], $6::text[], $7::text[]
+        )
+        ORDER BY item
+        "#,
+        streams as _,
+        expected as _,
+        sizes,
+        ids,
+        types as _,
+        data as _,
+        metadata as _,
+    )
+    .fetch_all(on)
+    .await?;
+    answers
+        .into_iter()
+        .map(|answer| {
+            let refusal = refusal_of(
+                answer.error_state.as_deref().unwrap_or_default(),
+                answer.error_message.as_deref().unwrap_or_default(),
+                answer.error_constraint.as_deref(),
+            );
+            match answer.last_position {
+                None if refusal.is_none() => Ok(Verdict::Alone),
+                last => verdict_of(last),
+            }
+        })
+        .collect()
 }

@@ -72,7 +72,7 @@ fn is_ours(scheme: &str) -> bool {
 fn unknown(name: &str) -> String {
     format!(
         "there is no parameter `{name}`; ours are `install=`, `pooler=`, `connections=`, \
-         `wakeups=` and `target_session_attrs=`, and the driver's are {}",
+         `wakeups=`, `group_append=` and `target_session_attrs=`, and the driver's are {}",
         DRIVERS.join(", "),
     )
 }
@@ -96,6 +96,9 @@ impl Options {
             ("wakeups", "no") => Ok(self.wakeups(false)),
             ("wakeups", "yes") => Ok(self.wakeups(true)),
             ("wakeups", _) => Err("`wakeups=` is `yes` or `no`".to_owned()),
+            ("group_append", "no") => Ok(self.group_append(false)),
+            ("group_append", "yes") => Ok(self.group_append(true)),
+            ("group_append", _) => Err("`group_append=` is `yes` or `no`".to_owned()),
             ("target_session_attrs", word) => match word.parse() {
                 Ok(target) => Ok(self.target_session_attrs(target)),
                 Err(()) => Err(format!("`target_session_attrs=` is {}", Target::WORDS)),
@@ -166,7 +169,7 @@ mod tests {
     #[test]
     fn a_url_names_a_database_and_its_parameters_win() {
         let url = "postgres://me:secret@db.example:5433/bank?connections=3&install=yes&\
-                   pooler=transaction&wakeups=no&application_name=teller&target_session_attrs=any";
+                   pooler=transaction&wakeups=no&group_append=no&application_name=teller&target_session_attrs=any";
         let (hosts, options) = read(url, Options::new()).unwrap();
         let [connection] = &hosts[..] else { panic!("{} hosts", hosts.len()) };
         assert_eq!(connection.get_host(), "db.example");
@@ -175,7 +178,7 @@ mod tests {
         assert_eq!(connection.get_application_name(), Some("teller"));
         let chosen = Options::new().connections(3).unwrap().install(Install::Missing);
         let chosen = chosen.transaction_pooler(true).target_session_attrs(Target::Any);
-        let chosen = chosen.wakeups(false);
+        let chosen = chosen.wakeups(false).group_append(false);
         assert_eq!(options, chosen);
     }
 
@@ -190,6 +193,10 @@ mod tests {
             ),
             ("postgres://me:secret@localhost/bank?pooler=statement", "`none` or `transaction`"),
             ("postgres://me:secret@localhost/bank?wakeups=maybe", "`yes` or `no`"),
+            (
+                "postgres://me:secret@localhost/bank?group_append=",
+                "`group_append=` is `yes` or `no`",
+            ),
             ("postgres://me:secret@localhost/bank?connections=0", "1 to 1000"),
             ("postgres://me:secret@localhost/bank?connections=many", "1 to 1000"),
             ("postgres://me:secret@localhost/bank?instal=yes", "no parameter `instal`; ours are"),

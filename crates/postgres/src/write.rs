@@ -79,7 +79,7 @@ impl Postgres {
         messages: &[NewMessage],
         expected: ExpectedVersion,
     ) -> Result<Option<Written>, Error> {
-        let refused = match self.insert(self.on(), stream, messages, expected).await {
+        let refused = match self.insert_in_turn(stream, messages, expected).await {
             Ok(Some(last)) => return Ok(Some(Written::now(last))),
             Ok(None) => None,
             Err(error) => match refusal(&error) {

@@ -48,6 +48,10 @@ impl Backend for On {
     ) -> BoxFuture<'a, Result<Arc<dyn MessageStore>, Error>> {
         async {
             let mut url = home.url_as(ROLE);
+            // The others write in groups, which these laws hardly do.
+            if matches!(self.0, "postgres-adopted" | "postgres-message-db-1.2-leases") {
+                url.push_str("&group_append=no");
+            }
             if self.0 == "postgres-several-hosts" {
                 let folder = url.split_once("?host=").map(|(_, folder)| folder.to_owned());
                 url = format!("{url},{}", folder.unwrap_or_default());

@@ -29,3 +29,4 @@ mod killed;
 mod merged;
 mod notify;
 mod standby;
+mod together;

@@ -1,0 +1,206 @@
+//! One transaction for a group of writers, and what each of them is told.
+//!
+//! Owns the statement for an unmodified Message DB; that for our own function is in `own.rs`. Each
+//! writer gets a position, or hears that it was refused and looks for the reason itself; a group that
+//! fails as a whole parts, and each writes by itself. So nobody's fault is another's.
+
+use std::sync::Arc;
+
+use evenfold_core::message::NewMessage;
+use evenfold_core::{ExpectedVersion, Position, StreamName};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::connections::Way;
+use crate::error::is_lost;
+use crate::row::decode;
+use crate::{Postgres, own};
+
+/// What a writer in a group hears.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    /// It was written, the last message here.
+    Stands(Position),
+    /// Its stream is not at the expected version, or an id is known.
+    Refused,
+    /// Nothing was written of it; let it write by itself, and hear its own fault.
+    Alone,
+    /// The connection went away, so nobody knows.
+    Lost(Arc<str>),
+}
+
+/// A batch of a writer who waits.
+pub(crate) struct Waiting {
+    stream: StreamName,
+    expected: ExpectedVersion,
+    ids: Vec<Uuid>,
+    types: Vec<Box<str>>,
+    data: Vec<Option<Box<str>>>,
+    metadata: Vec<Option<String>>,
+    /// The server takes batches of one stream one upon the other.
+    is_ours: bool,
+    told: oneshot::Sender<Verdict>,
+}
+
+impl Waiting {
+    pub(crate) fn new(
+        stream: &StreamName,
+        messages: &[NewMessage],
+        expected: ExpectedVersion,
+        is_ours: bool,
+        told: oneshot::Sender<Verdict>,
+    ) -> Self {
+        Self {
+            stream: stream.clone(),
+            expected,
+            ids: messages.iter().map(NewMessage::id).collect(),
+            types: messages.iter().map(|it| it.message_type().into()).collect(),
+            data: messages.iter().map(|it| it.stored_data().map(Into::into)).collect(),
+            metadata: messages.iter().map(NewMessage::stored_metadata).collect(),
+            is_ours,
+            told,
+        }
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether nobody waits for it any more.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.told.is_closed()
+    }
+
+    /// Whether it can be written with these, which come before it.
+    pub(crate) fn goes_with(&self, group: &[Self]) -> bool {
+        self.is_ours
+            || self.expected == ExpectedVersion::Any
+            || group.iter().all(|it| it.stream != self.stream)
+    }
+
+    pub(crate) fn tell(self, verdict: Verdict) {
+        // Who does not wait any more does not hear it.
+        self.told.send(verdict).ok();
+    }
+}
+
+/// A group as it travels: arrays with an item for each writer, and arrays with one for each message.
+pub(crate) struct Group<'a> {
+    pub(crate) streams: Vec<&'a str>,
+    pub(crate) expected: Vec<Option<i64>>,
+    pub(crate) sizes: Vec<i32>,
+    pub(crate) ids: Vec<Uuid>,
+    pub(crate) types: Vec<&'a str>,
+    pub(crate) data: Vec<Option<&'a str>>,
+    pub(crate) metadata: Vec<Option<&'a str>>,
+}
+
+impl<'a> Group<'a> {
+    fn of(group: &'a [Waiting]) -> Self {
+        let size = |it: &Waiting| i32::try_from(it.size()).unwrap_or(i32::MAX);
+        Self {
+            streams: group.iter().map(|it| it.stream.as_str()).collect(),
+            expected: group.iter().map(|it| it.expected.as_number()).collect(),
+            sizes: group.iter().map(size).collect(),
+            ids: group.iter().flat_map(|it| it.ids.iter().copied()).collect(),
+            types: group.iter().flat_map(|it| it.types.iter().map(|it| &**it)).collect(),
+            data: group.iter().flat_map(|it| it.data.iter().map(Option::as_deref)).collect(),
+            metadata: group
+                .iter()
+                .flat_map(|it| it.metadata.iter().map(Option::as_deref))
+                .collect(),
+        }
+    }
+}
+
+impl Postgres {
+    /// Writes what has waited together, and tells each what became of it.
+    pub(crate) async fn flush(&self, group: Vec<Waiting>) {
+        let columns = Group::of(&group);
+        let verdicts = if self.schema.has_additions() {
+            own::append_items(self.on(), &columns).await
+        } else {
+            write_items(self.on(), &columns).await
+        };
+        let mut verdicts = match verdicts {
+            Ok(verdicts) => verdicts.into_iter(),
+            Err(error) => {
+                let verdict = if is_lost(&error) {
+                    Verdict::Lost(error.to_string().into())
+                } else {
+                    Verdict::Alone
+                };
+                return group.into_iter().for_each(|waiting| waiting.tell(verdict.clone()));
+            }
+        };
+        for waiting in group {
+            waiting.tell(verdicts.next().unwrap_or(Verdict::Alone));
+        }
+    }
+}
+
+/// As `write_message` does it for each, with nothing installed: one lock, for all are of one category.
+/// Of one stream only the first expects a version, so versions are read once, before any insert.
+async fn write_items(on: Way<'_>, group: &Group<'_>) -> Result<Vec<Verdict>, sqlx::Error> {
+    let Group { streams, expected, sizes, ids, types, data, metadata } = group;
+    let places =
+        || (1_i32..).zip(sizes).flat_map(|(item, size)| (1..=*size).map(move |n| (item, n)));
+    let (items, numbers): (Vec<_>, Vec<_>) = places().unzip();
+    let lasts = sqlx::query_scalar!(
+        r#"
+        WITH locked AS MATERIALIZED (
+            SELECT message_store.acquire_lock(($1::text[])[1]::varchar) AS key
+        ),
+        item AS MATERIALIZED (
+            SELECT
+                i.item, i.stream_name, i.expected, i.size,
+                CASE WHEN locked.key IS NOT NULL THEN
+                    coalesce(message_store.stream_version(i.stream_name::varchar), -1)
+                END AS version
+            FROM locked, unnest($1::text[], $2::bigint[], $3::int[])
+                WITH ORDINALITY AS i (stream_name, expected, size, item)
+        ),
+        good AS MATERIALIZED (
+            SELECT
+                item, stream_name, size,
+                version - size + sum(size) OVER (PARTITION BY stream_name ORDER BY item) AS version
+            FROM item
+            WHERE expected IS NULL OR expected = version
+        ),
+        inserted AS (
+            INSERT INTO message_store.messages
+                (id, stream_name, type, position, data, metadata)
+            SELECT
+                batch.id, good.stream_name, batch.type, good.version + batch.number,
+                batch.data::jsonb, batch.metadata::jsonb
+            FROM good
+            JOIN unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::int[], $9::int[])
+                AS batch (id, type, data, metadata, item, number) USING (item)
+            ORDER BY batch.item, batch.number
+        )
+        SELECT (good.version + good.size)::bigint AS last
+        FROM item LEFT JOIN good USING (item)
+        ORDER BY item.item
+        "#,
+        streams as _,
+        expected as _,
+        sizes,
+        ids,
+        types as _,
+        data as _,
+        metadata as _,
+        &items,
+        &numbers,
+    )
+    .fetch_all(on)
+    .await?;
+    lasts.into_iter().map(verdict_of).collect()
+}
+
+/// What the position of the last message says, where there is one.
+pub(crate) fn verdict_of(last: Option<i64>) -> Result<Verdict, sqlx::Error> {
+    match last {
+        Some(last) => Position::new(last).map(Verdict::Stands).map_err(decode),
+        None => Ok(Verdict::Refused),
+    }
+}
