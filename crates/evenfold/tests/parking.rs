@@ -232,7 +232,7 @@ async fn members_of_one_stream_are_parked_too() {
     let polled = parks(&store, &ledger).entity("1").run_until_caught_up().await.unwrap();
     assert_eq!((polled.handled, polled.parked), (1, 3));
     ledger.mend();
-    parking(&store).replay_all().await.unwrap();
+    parking(&store).by_stream().replay_all().await.unwrap();
     parks(&store, &ledger).entity("1").run_until_caught_up().await.unwrap();
     assert_eq!(ledger.seen(), [1, 13, 3, 4]);
 }

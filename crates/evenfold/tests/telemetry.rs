@@ -274,3 +274,39 @@ fn the_lag_of_a_member_is_that_of_its_part() {
         assert_eq!(ear.number("lag_messages"), Some(1.0));
     });
 }
+
+#[test]
+fn a_replay_that_has_ended_is_no_message_that_comes_again() {
+    listen(true, |ear| async move {
+        let (store, _) = recording();
+        deposit(&store, "1", &[13, 2]).await;
+        clerk(&store, "parks", ErrorPolicy::park()).run_until_caught_up().await.unwrap();
+        let parking = store.parking("parks", "account").unwrap();
+        let stream = StreamName::new("account-1").unwrap();
+        parking.replay_all().await.unwrap();
+        let pause = Duration::from_mins(1);
+        let policy = ErrorPolicy::park().retries(1).delays(pause, pause);
+        let subscriber = store.subscriber("parks", Clerk).errors(policy);
+        let running = tokio::spawn(Host::new().subscriber(subscriber).run_until(pending()));
+        while ear.number("retrying") != Some(1.0) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        // It fails for good, and is asked for again and given up while it waits for the next try.
+        while parking.of(&stream).await.unwrap()[0].is_asked {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(ear.number("retrying"), Some(0.0), "its failure was noted");
+        parking.replay_all().await.unwrap();
+        while ear.number("retrying") != Some(1.0) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        parking.discard(&stream, Position::START, "").await.unwrap();
+        while !parking.list().await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(ear.number("retrying"), Some(0.0), "it was given up");
+        running.abort();
+    });
+}

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Categories, ConsumerGroup, Place, SubscriberId, Unit};
+use super::{Categories, ConsumerGroup, Place, SubscriberId, Unit, stored_reason};
 use crate::error::{Error, Invalid};
 use crate::message::{Metadata, NewMessage, Recorded};
 use crate::{Category, EntityId, StreamName};
@@ -218,7 +218,7 @@ pub enum Began {
 pub struct Standing {
     /// Whether it has stopped, or holds on and tries again.
     pub stopped: bool,
-    /// The reason, for people.
+    /// The reason, for people; it is recorded as [`stored_reason`] makes it.
     pub reason: String,
 }
 
@@ -273,8 +273,8 @@ impl Progress {
         };
         (notes.replay, notes.successor) = (self.replay, self.successor);
         match &self.standing {
-            Some(Standing { stopped: true, reason }) => notes.stopped = Some(reason.clone()),
-            Some(Standing { reason, .. }) => notes.held = Some(reason.clone()),
+            Some(Standing { stopped: true, reason }) => notes.stopped = Some(stored_reason(reason)),
+            Some(Standing { reason, .. }) => notes.held = Some(stored_reason(reason)),
             None => {}
         }
         match serde_json::to_value(notes) {
@@ -319,6 +319,19 @@ mod tests {
             progress.standing = Some(Standing { stopped, reason: "no luck".into() });
             let notes = format!(r#"{{"localProperties":{{"{said}":"no luck"}}}}"#);
             assert_eq!(there_and_back(&of, &progress).1, notes);
+        }
+    }
+
+    #[test]
+    fn any_reason_can_be_recorded() {
+        let teller = SubscriberId::new("teller").unwrap();
+        let of = ProgressStream::of_category(&"account".parse().unwrap(), &teller, None);
+        for stopped in [true, false] {
+            let standing = Some(Standing { stopped, reason: "bad byte \0".into() });
+            let message =
+                of.record(&Progress { standing, ..Progress::at(1) }, Uuid::nil()).unwrap();
+            let metadata = message.stored_metadata().unwrap();
+            assert!(metadata.contains("bad byte \u{FFFD}"), "{metadata}");
         }
     }
 

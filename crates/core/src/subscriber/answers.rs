@@ -14,9 +14,6 @@ use super::{
 use crate::StreamName;
 use crate::store::{ParkedQueue, Place, Progress};
 
-/// How many messages are parked at most, of all streams: more than this is no matter of messages.
-const PARKED_IN_ALL: usize = 10_000;
-
 impl Machine {
     /// Takes the answer to an action, at a time counted from the same moment as in
     /// [`next`](Self::next).
@@ -215,7 +212,7 @@ impl Machine {
         }
         match policy.then {
             Then::Skip => self.urgent.push_back(Action::Skip(place)),
-            Then::Park if self.lot.parked() < PARKED_IN_ALL => {
+            Then::Park if !self.is_lot_full() => {
                 let cause = Cause::Failed(attempts.saturating_add(1));
                 self.queues.judge(place, cause);
                 if let Some(item) = self.queues.running_at(place) {
@@ -269,10 +266,12 @@ impl Machine {
         now: Duration,
     ) {
         let lane = self.lot.lane_of(&stream).unwrap_or_default();
-        let position = queue.due().map(|due| (due.position, due.attempts, due.global_position));
         self.lot.take(stream.clone(), lane, queue);
+        let tried = self.lot.tried_of(&stream);
+        let tried = tried.map(|it| (it.position, it.attempts, it.global_position));
         let again = self.again(now);
-        match (outcome, position) {
+        match (outcome, tried) {
+            // Whatever failed, it comes to an end: what is read before the message is handled too.
             (Outcome::Failed(policy), Some((position, before, place))) => {
                 let attempts = self.lot.attempts(&stream);
                 if attempts < policy.retries {

@@ -14,6 +14,7 @@ use crate::{Position, StreamName};
 const FOLLOW: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(super) struct Lot {
     streams: BTreeMap<StreamName, Spot>,
     /// The streams whose first message may be tried again.
@@ -29,6 +30,8 @@ pub(super) struct Lot {
     is_following: bool,
     /// What is being read is too old to be all that must be known.
     is_too_old: bool,
+    /// More would be parked in all than may be, so it stops.
+    pub(super) is_overfull: bool,
     follow_at: Duration,
 }
 
@@ -39,6 +42,8 @@ struct Spot {
     state: State,
     /// How often the first was tried since it became due.
     attempts: u32,
+    /// The message that this process has begun to try again, and come to no end with.
+    begun: Option<Position>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +52,19 @@ enum State {
     Due,
     Busy,
     Waiting(Duration),
+}
+
+impl Spot {
+    fn begin(&mut self, position: Position) {
+        if self.begun != Some(position) {
+            (self.begun, self.attempts) = (Some(position), 0);
+        }
+        self.state = State::Busy;
+    }
+
+    fn due(&self) -> Option<&ParkedMessage> {
+        self.queue.due_to(self.begun)
+    }
 }
 
 impl Lot {
@@ -114,17 +132,18 @@ impl Lot {
         }
         let state = known.map_or(State::Still, |known| known.state);
         let attempts = known.map_or(0, |known| known.attempts);
+        let begun = known.and_then(|known| known.begun);
         if queue.is_empty() && state != State::Busy {
             self.forget(&stream);
             return;
         }
-        self.streams.insert(stream.clone(), Spot { queue, lane, state, attempts });
+        self.streams.insert(stream.clone(), Spot { queue, lane, state, attempts, begun });
         self.settle(stream);
     }
 
     fn settle(&mut self, stream: StreamName) {
         let Some(spot) = self.streams.get_mut(&stream) else { return };
-        if spot.state == State::Still && spot.queue.due().is_some() {
+        if spot.state == State::Still && spot.due().is_some() {
             spot.state = State::Due;
             self.due.push_back(stream);
         }
@@ -170,14 +189,15 @@ impl Lot {
         for _ in 0..self.due.len() {
             let stream = self.due.pop_front()?;
             let Some(spot) = self.streams.get_mut(&stream) else { continue };
-            let Some(due) = spot.queue.due() else {
+            let Some(due) = spot.due() else {
                 spot.state = State::Still;
                 continue;
             };
             if may_begin(spot.lane, due) {
-                spot.state = State::Busy;
+                let position = due.position;
+                spot.begin(position);
                 self.busy += 1;
-                return Some((stream, due.position, spot.lane));
+                return Some((stream, position, spot.lane));
             }
             self.due.push_back(stream);
         }
@@ -186,6 +206,17 @@ impl Lot {
 
     pub(super) fn lane_of(&self, stream: &StreamName) -> Option<Lane> {
         self.streams.get(stream).map(|spot| spot.lane)
+    }
+
+    /// The message of the stream that is being tried again, if it still is to be.
+    pub(super) fn tried_of(&self, stream: &StreamName) -> Option<&ParkedMessage> {
+        let spot = self.streams.get(stream)?;
+        spot.due().filter(|due| spot.begun == Some(due.position))
+    }
+
+    /// What is known to be parked of the stream.
+    pub(super) fn queue(&self, stream: &StreamName) -> Option<&ParkedQueue> {
+        self.streams.get(stream).map(|spot| &spot.queue)
     }
 
     pub(super) fn attempts(&self, stream: &StreamName) -> u32 {
@@ -208,7 +239,7 @@ impl Lot {
     pub(super) fn tried(&mut self, stream: &StreamName) {
         self.busy = self.busy.saturating_sub(1);
         let Some(spot) = self.streams.get_mut(stream) else { return };
-        (spot.state, spot.attempts) = (State::Still, 0);
+        (spot.state, spot.attempts, spot.begun) = (State::Still, 0, None);
         if spot.queue.is_empty() {
             self.streams.remove(stream);
         } else {

@@ -166,8 +166,9 @@ impl Machine {
             .or_else(|| self.next_fetch())
             .or_else(|| self.next_replay())
             .or_else(|| self.next_message())
-            // To hold a message back may make a record due.
+            // To hold a message back may make a record due, and so does an end.
             .or_else(|| self.next_record(now))
+            .or_else(|| self.next_ending())
     }
 
     fn tick(&mut self, now: Duration) {

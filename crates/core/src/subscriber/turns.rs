@@ -6,7 +6,11 @@ use super::lane::Leave;
 use super::machine::is_open;
 use super::queues::Item;
 use super::{Action, Cause, Lane, Machine};
-use crate::store::{ParkedMessage, Place, Progress, Unit};
+
+/// How many messages are parked at most, of all streams: more than this is no matter of messages.
+const PARKED_IN_ALL: usize = 10_000;
+use crate::StreamName;
+use crate::store::{ParkedMessage, ParkedQueue, Place, Progress, Unit};
 
 impl Machine {
     pub(super) fn next_replay(&mut self) -> Option<Action> {
@@ -55,7 +59,12 @@ impl Machine {
                 Leave::Granted => verdict.or(is_behind.then_some(Cause::Behind)),
                 Leave::Crashes(crashes) => Some(Cause::Crashed(crashes)),
             };
-            track.running += 1;
+            if cause.is_some() && self.would_overflow() {
+                self.lot.is_overfull = true;
+                self.fail();
+                return None;
+            }
+            self.lanes.get_mut(&lane)?.running += 1;
             self.queues.begin(cause);
             if let Some(item) = self.queues.running_at(place).filter(|_| cause.is_some()) {
                 self.lot.parks(&item.stream);
@@ -71,9 +80,32 @@ impl Machine {
     /// Whether as many messages of its stream are parked as may be, and it is none of them.
     fn is_full(&self, item: &Item) -> bool {
         let limit = usize::try_from(self.options.parked_limit).unwrap_or(usize::MAX);
+        self.lot.parked_of(&item.stream).count() >= limit && !self.is_parked(item)
+    }
+
+    fn is_parked(&self, item: &Item) -> bool {
         let is_it = |parked: &ParkedMessage| place_of(self.unit, parked) == item.place;
-        let parked = || self.lot.parked_of(&item.stream);
-        parked().count() >= limit && !parked().any(is_it)
+        self.lot.parked_of(&item.stream).any(is_it)
+    }
+
+    /// Whether there is no room in the lot for the message that is next.
+    fn would_overflow(&self) -> bool {
+        self.is_lot_full() && self.queues.next().is_some_and(|(_, item)| !self.is_parked(item))
+    }
+
+    /// Whether as many messages are parked in all as may be.
+    pub(super) fn is_lot_full(&self) -> bool {
+        self.lot.parked() >= PARKED_IN_ALL
+    }
+
+    /// What is parked of a stream, as far as it knows.
+    pub fn parked_of(&self, stream: &StreamName) -> Option<&ParkedQueue> {
+        self.lot.queue(stream)
+    }
+
+    /// Whether it stops because more would be parked in all than may be; that is told once.
+    pub fn take_overflow(&mut self) -> bool {
+        std::mem::take(&mut self.lot.is_overfull)
     }
 
     /// Whether a message may begin now.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use evenfold_core::handler::Context;
 use evenfold_core::message::Recorded;
-use evenfold_core::store::{Note, ParkedQueue, Place, Progress, Standing};
+use evenfold_core::store::{Note, ParkedQueue, ParkingStream, Place, Progress, Standing};
 use evenfold_core::subscriber::{Action, Fault as Kind, Input, Lane, Outcome, Record};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -15,10 +15,10 @@ use tracing::Instrument;
 
 use super::dispatch::{Fault, Handled, Seal};
 use super::driver::Poller;
-use super::parking::write_note;
+use super::parking::{ToPark, ToTry, Tried, write_note};
 use super::told::Told;
 use super::work::Work;
-use crate::{ExpectedVersion, Position, StreamName, telemetry};
+use crate::{Error, ExpectedVersion, Position, StreamName, telemetry};
 
 impl Poller {
     /// Begins an action.
@@ -54,18 +54,23 @@ impl Poller {
                     return ready(Told::Gone(gone)).boxed();
                 };
                 let fault = known.faults.get(&place).cloned();
-                async move { Told::Parked(place, work.park(recorded, cause, fault).await) }.boxed()
+                let stream = &recorded.stream_name;
+                let is_replay = known.is_replay(work.lane_of(stream).unwrap_or_default(), place);
+                let parked = self.machine.parked_of(stream).cloned().unwrap_or_default();
+                let to_park = ToPark { recorded, cause, fault, is_replay, known: parked };
+                async move { Told::Parked(place, work.park(to_park).await) }.boxed()
             }
             Action::Replay(stream, position) => {
                 let attempt = self.machine.replay_attempts(&stream) + 1;
-                let is_first =
-                    known.replays.insert(stream.clone()) && work.options.crashes.is_some();
-                replay(work, stream, position, attempt, is_first).boxed()
+                let is_begun = known.replays.get(&stream) == Some(&position);
+                let to_try = self.to_try(stream, position, is_begun);
+                replay(work, to_try, attempt).boxed()
             }
             Action::NoteFailure(stream, position, attempts) => {
                 let fault = known.replay_faults.get(&stream).cloned();
+                let tried = self.to_try(stream.clone(), position, true);
                 async move {
-                    let noted = work.note_failure(&stream, position, attempts, fault).await;
+                    let noted = work.note_failure(tried, attempts, fault).await;
                     Told::Noted(stream, noted)
                 }
                 .boxed()
@@ -81,6 +86,11 @@ impl Poller {
         }
     }
 
+    fn to_try(&self, stream: StreamName, position: Position, is_begun: bool) -> ToTry {
+        let known = self.machine.parked_of(&stream).cloned().unwrap_or_default();
+        ToTry { stream, position, is_begun, known }
+    }
+
     fn begin_handling(
         &mut self,
         place: Place,
@@ -92,7 +102,7 @@ impl Poller {
             return ready(Told::Gone(gone)).boxed();
         };
         let lane = work.lane_of(&recorded.stream_name).unwrap_or_default();
-        let is_replay = self.known.replay.get(&lane) >= Some(&place);
+        let is_replay = self.known.is_replay(lane, place);
         let attempt = self.machine.attempts(place) + 1;
         let span = telemetry::handling(&work.id, &recorded, attempt);
         self.meters.begin(place);
@@ -137,6 +147,13 @@ impl Poller {
             return ready(Told::Gone(gone)).boxed();
         };
         let is_stopped = record.is_last && self.machine.is_failing();
+        if self.machine.take_overflow() {
+            let doing = format!("parking by subscriber `{}`", work.id);
+            let why = format!("{} messages are parked in all", self.machine.parked());
+            let error = Error::failed(doing, why);
+            self.report(None, &error, 1);
+            self.known.fault = Some(error);
+        }
         let held = self.known.faults.iter().min_by_key(|(place, _)| **place).map(|it| it.1);
         let fault = held.filter(|_| record.is_held).or(self.known.fault.as_ref());
         let fault = fault.filter(|_| is_stopped || record.is_held);
@@ -159,51 +176,50 @@ impl Poller {
 }
 
 /// Tries a parked message again, and notes that it is done with.
-async fn replay(
-    work: Arc<Work>,
-    stream: StreamName,
-    position: Position,
+async fn replay(work: Arc<Work>, to_try: ToTry, attempt: u32) -> Told {
+    let mut tried = Tried {
+        stream: to_try.stream.clone(),
+        position: to_try.position,
+        is_begun: to_try.is_begun,
+        recorded: None,
+        queue: ParkedQueue::default(),
+    };
+    let result = try_due(&work, to_try, attempt, &mut tried).await;
+    Told::Replayed(tried, result)
+}
+
+async fn try_due(
+    work: &Work,
+    to_try: ToTry,
     attempt: u32,
-    is_first: bool,
-) -> Told {
-    let (mut queue, found) = match work.due(&stream, position).await {
-        Ok(due) => due,
-        Err(error) => {
-            let queue = ParkedQueue::default();
-            return Told::Replayed(stream, None, queue, Err(Fault::of_store(error)));
-        }
-    };
-    let recorded = match found {
-        None => return Told::Replayed(stream, None, queue, Ok(None)),
-        Some(Err(gone)) => return Told::Replayed(stream, None, queue, Err(Fault::Hopeless(gone))),
-        Some(Ok(recorded)) => recorded,
-    };
-    if is_first {
+    tried: &mut Tried,
+) -> Result<Option<Handled>, Fault> {
+    let (queue, found) = work.due(to_try).await.map_err(Fault::of_store)?;
+    tried.queue = queue;
+    let Some(found) = found else { return Ok(None) };
+    let recorded = found.map_err(Fault::Hopeless)?;
+    tried.recorded = Some(Arc::clone(&recorded));
+    let (parking, position) = (work.parking(&tried.stream), tried.position);
+    if !tried.is_begun && work.options.crashes.is_some() {
         // So that who comes after a crash knows of it.
-        let parking = work.parking(&stream);
-        let begun = write_note(&work.store, &parking, None, |queue| {
+        let known = std::mem::take(&mut tried.queue);
+        let begun = write_note(&work.store, &parking, known, None, |queue| {
             queue.at(position).is_some().then_some(Note::ReplayBegun { position })
         });
-        match begun.await {
-            Ok(noted) => queue = noted,
-            Err(error) => {
-                let fault = Err(Fault::of_store(error));
-                return Told::Replayed(stream, Some(recorded), queue, fault);
-            }
-        }
+        tried.queue = begun.await.map_err(Fault::of_store)?;
     }
+    tried.is_begun = true;
     let span = telemetry::handling(&work.id, &recorded, attempt);
-    let replayed = try_again(&work, &stream, &recorded, &mut queue).instrument(span).await;
-    Told::Replayed(stream, Some(recorded), queue, replayed.map(Some))
+    let handled = try_again(work, &parking, &recorded, &mut tried.queue).instrument(span).await?;
+    Ok(Some(handled))
 }
 
 async fn try_again(
     work: &Work,
-    stream: &StreamName,
+    parking: &ParkingStream,
     recorded: &Arc<Recorded>,
     queue: &mut ParkedQueue,
 ) -> Result<Handled, Fault> {
-    let parking = work.parking(stream);
     let position = recorded.position;
     let note = Note::Replayed { position };
     let seal = if work.options.transactional {
@@ -214,12 +230,14 @@ async fn try_again(
     } else {
         None
     };
-    let handled = work.handle(recorded, seal, false).await?;
+    let is_replay = queue.at(position).is_some_and(|parked| parked.is_replay);
+    let handled = work.handle(recorded, seal, is_replay).await?;
     if let Some(at) = handled.committed {
         queue.noted(note, at);
         return Ok(handled);
     }
-    let noted = write_note(&work.store, &parking, Some(recorded), |queue| {
+    let known = std::mem::take(queue);
+    let noted = write_note(&work.store, parking, known, Some(recorded), |queue| {
         queue.at(position).is_some().then_some(note.clone())
     });
     *queue = noted.await.map_err(Fault::of_store)?;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use evenfold_core::error::Invalid;
 use evenfold_core::message::Recorded;
 use evenfold_core::store::{
-    BatchSize, CategoryQuery, Note, ParkedMessage, ParkedQueue, ParkingStream, SubscriberId,
+    BatchSize, CategoryQuery, Note, ParkedMessage, ParkedQueue, ParkingLot, SubscriberId,
     category_messages,
 };
 use futures::TryStreamExt;
@@ -68,8 +68,7 @@ use crate::{Category, Error, GlobalPosition, Position, Store, StreamName};
 #[derive(Clone, Debug)]
 pub struct Parking {
     store: Store,
-    subscriber: SubscriberId,
-    category: Category,
+    lot: ParkingLot,
 }
 
 /// A parked message, and the stream it stands in.
@@ -94,7 +93,7 @@ impl Store {
     ) -> Result<Parking, Error> {
         let subscriber = SubscriberId::new(subscriber)?;
         let category = category.try_into().map_err(Into::into)?;
-        Ok(Parking { store: self.clone(), subscriber, category })
+        Ok(Parking { store: self.clone(), lot: ParkingLot::of_category(&category, &subscriber) })
     }
 }
 
@@ -105,19 +104,47 @@ fn ask(parked: &ParkedMessage) -> Option<Note> {
 }
 
 impl Parking {
+    /// That of a version of the subscriber; 1 by default. Each version has parked messages of its own,
+    /// as it has progress of its own.
+    #[must_use]
+    pub fn version(self, version: u32) -> Self {
+        Self { lot: self.lot.version(version), ..self }
+    }
+
+    /// That of a subscriber which reads only what is
+    /// [correlated with](crate::Subscriber::correlated_with) a category.
+    ///
+    /// # Errors
+    ///
+    /// When the category is invalid.
+    pub fn correlated_with(
+        self,
+        category: impl TryInto<Category, Error: Into<Error>>,
+    ) -> Result<Self, Error> {
+        let category = category.try_into().map_err(Into::into)?;
+        Ok(Self { lot: self.lot.correlated_with(&category), ..self })
+    }
+
+    /// That of the subscribers of this id which read [one stream](crate::Subscriber::stream) of the
+    /// category each.
+    #[must_use]
+    pub fn by_stream(self) -> Self {
+        Self { lot: self.lot.by_stream(), ..self }
+    }
+
     /// Every parked message, stream by stream, those of a stream in its order.
     ///
     /// # Errors
     ///
     /// When the store fails, or a note does not read.
     pub async fn list(&self) -> Result<Vec<Parked>, Error> {
-        let query = CategoryQuery::new(ParkingStream::category(&self.category));
+        let query = CategoryQuery::new(self.lot.category());
         let store = self.store.messages();
         let notes = category_messages(store, query, GlobalPosition::START, BatchSize::DEFAULT);
         let mut notes = std::pin::pin!(notes);
         let mut queues: BTreeMap<StreamName, ParkedQueue> = BTreeMap::new();
         while let Some(note) = notes.try_next().await? {
-            let Some(stream) = ParkingStream::source_of(&self.subscriber, &note.stream_name) else {
+            let Some(stream) = self.lot.source_of(&note.stream_name) else {
                 continue;
             };
             let queue = queues.entry(stream.clone()).or_default();
@@ -142,7 +169,8 @@ impl Parking {
     ///
     /// When the store fails, or a note does not read.
     pub async fn of(&self, stream: &StreamName) -> Result<Vec<ParkedMessage>, Error> {
-        let queue = queue_of(&self.store, &ParkingStream::of(&self.subscriber, stream)).await?;
+        let parking = self.lot.parking(stream);
+        let queue = queue_of(&self.store, &parking, ParkedQueue::default()).await?;
         Ok(queue.messages().cloned().collect())
     }
 
@@ -173,11 +201,14 @@ impl Parking {
     ///
     /// When the store fails.
     pub async fn replay_all(&self) -> Result<usize, Error> {
-        let failed: Vec<_> = self.list().await?;
-        let failed = failed.iter().filter(|parked| parked.message.reason.is_some());
-        let mut asked = 0;
-        for Parked { stream, message } in failed {
-            self.note(stream, message.position, ask).await?;
+        let (mut asked, mut before) = (0, None);
+        for Parked { stream, message } in self.list().await? {
+            let is_first = before.replace(stream.clone()).as_ref() != Some(&stream);
+            // One that waits behind another comes when that is done with.
+            if !is_first && message.reason.is_none() {
+                continue;
+            }
+            self.note(&stream, message.position, ask).await?;
             asked += 1;
         }
         Ok(asked)
@@ -212,7 +243,7 @@ impl Parking {
         let Some(message) = parked.iter().find(|parked| parked.position == position) else {
             return refuse(format!(
                 "subscriber `{}` has parked none at this position of `{stream}`",
-                self.subscriber
+                self.lot.subscriber()
             ));
         };
         match parked.first() {
@@ -229,8 +260,8 @@ impl Parking {
         position: Position,
         note: impl Fn(&ParkedMessage) -> Option<Note> + Send + Sync,
     ) -> Result<(), Error> {
-        let parking = ParkingStream::of(&self.subscriber, stream);
-        write_note(&self.store, &parking, None, |queue| queue.at(position).and_then(&note))
+        let (parking, known) = (self.lot.parking(stream), ParkedQueue::default());
+        write_note(&self.store, &parking, known, None, |queue| queue.at(position).and_then(&note))
             .await
             .map(drop)
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use evenfold_core::error::Invalid;
 use evenfold_core::store::{
-    BatchSize, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member, Place, ProgressStream,
-    SubscriberId, Unit,
+    BatchSize, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member, ParkingLot, Place,
+    ProgressStream, SubscriberId, Unit,
 };
 use evenfold_core::subscriber::{Options, Then};
 
@@ -146,6 +146,10 @@ impl Subscriber {
         let mut progress = ProgressStream::of_category(&category, id, group);
         if progress.stream().category_str() == category.as_str() {
             let rule = "its subscriber would read its own progress";
+            return Err(Invalid::new("category", category, rule).into());
+        }
+        if ParkingLot::is_of(&category) {
+            let rule = "its subscriber would read its own notes on what it parks";
             return Err(Invalid::new("category", category, rule).into());
         }
         let mut query = CategoryQuery::new(category.clone());

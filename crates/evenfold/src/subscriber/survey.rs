@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use evenfold_core::store::{
     Ability, BatchSize, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, MemberStatus,
-    MessageStore, ParkedQueue, ParkingStream, Place, Progress, ProgressName, ProgressStream, Reads,
-    SubscriberId, category_messages,
+    MessageStore, ParkedQueue, ParkingLot, Place, Progress, ProgressName, ProgressStream, Reads,
+    category_messages,
 };
 use futures::TryStreamExt;
 use time::OffsetDateTime;
@@ -25,8 +25,8 @@ const KINDS: [&str; 2] = ["position", "streamPosition"];
 /// The last records of each subscriber, in the order in which they are told.
 type Found = BTreeMap<(String, String, String, u32, u16), Vec<Record>>;
 
-/// What is parked, by subscriber and stream.
-type Lot = HashMap<(SubscriberId, StreamName), ParkedQueue>;
+/// What is parked in a category, by the stream it is noted in.
+type Lot = HashMap<StreamName, ParkedQueue>;
 
 /// The last record of a position stream.
 struct Record {
@@ -122,13 +122,6 @@ fn state_of(progress: &Progress, is_behind: bool) -> SubscriberState {
     }
 }
 
-/// Who parks in a stream, and the messages of which.
-fn parker_of(parking: &StreamName) -> Option<(SubscriberId, StreamName)> {
-    let id = ParkingStream::subscriber_of(parking)?;
-    let stream = ParkingStream::source_of(&id, parking)?;
-    Some((id, stream))
-}
-
 struct Survey<'a> {
     store: &'a dyn MessageStore,
     parked: HashMap<Category, Lot>,
@@ -150,15 +143,15 @@ impl Survey<'_> {
                 (worst.state.clone(), worst.since)
             });
         let members = self.members(&name).await?;
-        let lot = self.lot(&name.reads).await?;
+        let of = ParkingLot::of(&name);
+        let lot = self.lot(of.category()).await?;
         let is_replaced = matches!(state, SubscriberState::Replaced(_));
-        let ours = lot.iter().filter(|((id, stream), _)| {
-            let is_read = match &name.reads {
-                Reads::Stream(only) => only == stream,
-                Reads::Category(_) => true,
-                Reads::Merged(categories) => categories.holds(&stream.category()),
+        let ours = lot.iter().filter(|(parking, _)| {
+            let is_read = |stream: StreamName| match &name.reads {
+                Reads::Stream(only) => *only == stream,
+                Reads::Category(_) | Reads::Merged(_) => true,
             };
-            !is_replaced && is_read && *id == name.subscriber
+            !is_replaced && of.source_of(parking).is_some_and(is_read)
         });
         let parked: Vec<_> = ours.flat_map(|(_, queue)| queue.messages()).collect();
         let lags: Option<Vec<_>> = parts.iter().map(|part| part.lag).collect();
@@ -224,14 +217,8 @@ impl Survey<'_> {
         }
     }
 
-    /// What is parked by the subscribers of what is read; the notes of a category are read once, and
-    /// only what stands parked is kept.
-    async fn lot(&mut self, reads: &Reads) -> Result<&Lot, Error> {
-        let category = match reads {
-            Reads::Category(category) => ParkingStream::category(category),
-            Reads::Stream(stream) => ParkingStream::category(&stream.category()),
-            Reads::Merged(_) => ParkingStream::merged_category(),
-        };
+    /// What is parked in a category; its notes are read once, and only what stands parked is kept.
+    async fn lot(&mut self, category: Category) -> Result<&Lot, Error> {
         if !self.parked.contains_key(&category) {
             let lot = self.read_lot(category.clone()).await?;
             self.parked.insert(category.clone(), lot);
@@ -245,12 +232,11 @@ impl Survey<'_> {
         let mut notes = std::pin::pin!(notes);
         let mut lot = Lot::new();
         while let Some(note) = notes.try_next().await? {
-            let Some(key) = parker_of(&note.stream_name) else { continue };
-            let mut queue = lot.remove(&key).unwrap_or_default();
+            let mut queue = lot.remove(&note.stream_name).unwrap_or_default();
             // A note that does not read stops its subscriber, which says so itself.
             drop(queue.apply(&note));
             if !queue.is_empty() {
-                lot.insert(key, queue);
+                lot.insert(note.stream_name, queue);
             }
         }
         Ok(lot)

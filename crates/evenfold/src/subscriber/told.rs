@@ -3,7 +3,7 @@
 //! Owns what the loop knows beside the machine: the messages in hand, why they failed, and the books
 //! of the lanes. It reports each fault as it comes. How an action is begun is in `begin.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use super::Failure;
 use super::dispatch::{Fault, Handled};
 use super::driver::Poller;
 use super::lag::Lag;
-use super::parking::{News, Notes};
+use super::parking::{News, Notes, Tried};
 use super::records::Book;
 use super::work::Fetched;
-use crate::{Error, StreamName, telemetry};
+use crate::{Error, Position, StreamName, telemetry};
 
 /// What the loop knows beside the machine.
 #[derive(Default)]
@@ -26,8 +26,9 @@ pub(super) struct Known {
     pub(super) messages: BTreeMap<Place, Arc<Recorded>>,
     /// Why the messages in hand failed last.
     pub(super) faults: BTreeMap<Place, Error>,
-    /// The streams of which a parked message is being tried again in this life of the process.
-    pub(super) replays: BTreeSet<StreamName>,
+    /// The parked messages that this process has begun to try again and come to no end with, by their
+    /// streams.
+    pub(super) replays: BTreeMap<StreamName, Position>,
     pub(super) replay_faults: BTreeMap<StreamName, Error>,
     pub(super) books: BTreeMap<Lane, Book>,
     pub(super) notes: Notes,
@@ -48,7 +49,7 @@ pub(super) enum Told {
     Handled(Arc<Recorded>, Lane, Option<Book>, Result<Handled, Fault>),
     Skipped(Place),
     Parked(Place, Result<ParkedQueue, Error>),
-    Replayed(StreamName, Option<Arc<Recorded>>, ParkedQueue, Result<Option<Handled>, Fault>),
+    Replayed(Tried, Result<Option<Handled>, Fault>),
     Noted(StreamName, Result<ParkedQueue, Error>),
     Recorded(Lane, Book, Result<(), Error>),
     Held(Result<(Vec<Lane>, Vec<Lane>), Error>),
@@ -66,6 +67,17 @@ impl Known {
     /// Whether the progress of a lane was read.
     pub(super) fn is_begun(&self, lane: Lane) -> bool {
         self.books.contains_key(&lane)
+    }
+
+    /// Whether the message at this place of a lane was handled before.
+    pub(super) fn is_replay(&self, lane: Lane, place: Place) -> bool {
+        self.replay.get(&lane) >= Some(&place)
+    }
+
+    /// The replay of a message of this stream has come to an end.
+    fn ended(&mut self, stream: &StreamName) {
+        self.replays.remove(stream);
+        self.replay_faults.remove(stream);
     }
 
     /// How many messages failed and come again.
@@ -114,12 +126,19 @@ impl Poller {
                 Input::Skipped(place)
             }
             Told::Parked(place, parked) => self.hear_parked(place, parked),
-            Told::Replayed(stream, recorded, queue, handled) => {
+            Told::Replayed(tried, handled) => {
+                let Tried { stream, position, is_begun, recorded, queue } = tried;
+                if is_begun {
+                    self.known.replays.insert(stream.clone(), position);
+                }
                 let outcome = self.hear_replayed(&stream, recorded.as_deref(), handled);
                 Input::Replayed(stream, outcome, queue)
             }
             Told::Noted(stream, noted) => {
-                self.known.replays.remove(&stream);
+                // Where it could not be noted it is tried again, and is no other replay then.
+                if noted.is_ok() {
+                    self.known.ended(&stream);
+                }
                 Input::Noted(stream, self.kind_of(noted))
             }
             Told::Recorded(lane, book, recorded) => {
@@ -210,13 +229,12 @@ impl Poller {
         match handled {
             Ok(Some(handled)) => {
                 self.count(recorded, &handled);
-                self.known.replay_faults.remove(stream);
-                self.known.replays.remove(stream);
+                self.known.ended(stream);
                 self.polled.replayed += 1;
                 Outcome::Done
             }
             Ok(None) => {
-                self.known.replays.remove(stream);
+                self.known.ended(stream);
                 Outcome::Done
             }
             Err(fault) => {
@@ -267,6 +285,11 @@ impl Poller {
         self.known.messages.retain(is_held);
         let messages = &self.known.messages;
         self.known.faults.retain(|place, _| messages.contains_key(place));
+        let is_ours = |stream: &StreamName| {
+            work.lane_of(stream).is_some_and(|lane| machine.lanes().any(|ours| ours == lane))
+        };
+        self.known.replays.retain(|stream, _| is_ours(stream));
+        self.known.replay_faults.retain(|stream, _| is_ours(stream));
     }
 
     fn done_with(&mut self, place: Place) {
@@ -315,7 +338,7 @@ impl Poller {
         })
     }
 
-    fn report(&self, message: Option<&Recorded>, error: &Error, attempt: u32) {
+    pub(super) fn report(&self, message: Option<&Recorded>, error: &Error, attempt: u32) {
         let failure = self.failure(message, error, attempt);
         telemetry::failed(&failure);
         self.meters.failed.increment(1);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use evenfold_core::error::Invalid;
 use evenfold_core::message::{Converters, Recorded};
 use evenfold_core::store::{
-    Ability, BatchSize, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member,
+    Ability, BatchSize, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member, ParkingLot,
     ParkingStream, Place, Progress, ProgressStream, SubscriberId, Unit,
 };
 use evenfold_core::subscriber::{ErrorPolicy, Lane, Options, Sharing};
@@ -143,12 +143,27 @@ impl Work {
         }
     }
 
+    /// Where messages are parked: apart from who keeps his progress apart.
+    pub(super) fn lot(&self) -> ParkingLot {
+        let lot = match &self.source {
+            Source::Category(query) => {
+                let lot = ParkingLot::of_category(query.category(), &self.id);
+                match query.correlation() {
+                    Some(correlation) => lot.correlated_with(correlation),
+                    None => lot,
+                }
+            }
+            Source::Stream(stream) => {
+                ParkingLot::of_category(&stream.category(), &self.id).by_stream()
+            }
+            Source::Merged(categories) => ParkingLot::of_merged(categories, &self.id),
+        };
+        lot.version(self.version)
+    }
+
     /// Where messages of a stream are parked.
     pub(super) fn parking(&self, stream: &StreamName) -> ParkingStream {
-        match &self.source {
-            Source::Merged(_) => ParkingStream::of_merged(&self.id, stream),
-            Source::Category(_) | Source::Stream(_) => ParkingStream::of(&self.id, stream),
-        }
+        self.lot().parking(stream)
     }
 
     /// The lane that a stream falls to; none where it is not ours at all.

@@ -5,7 +5,8 @@
 
 use evenfold_core::message::Recorded;
 use evenfold_core::store::{
-    BatchSize, CategoryQuery, MessageStore, Note, ParkedQueue, ParkingStream, SubscriberId,
+    BatchSize, CategoryQuery, MessageStore, Note, ParkedQueue, ParkingLot, ParkingStream,
+    SubscriberId,
 };
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use futures::FutureExt;
@@ -18,8 +19,12 @@ fn teller() -> Result<SubscriberId, Error> {
     Ok(SubscriberId::new("teller")?)
 }
 
+fn lot() -> Result<ParkingLot, Error> {
+    Ok(ParkingLot::of_category(&stream::category()?, &teller()?))
+}
+
 fn parking(of: &StreamName) -> Result<ParkingStream, Error> {
-    Ok(ParkingStream::of(&teller()?, of))
+    Ok(lot()?.parking(of))
 }
 
 /// What is parked, by everything that was noted.
@@ -69,7 +74,7 @@ pub(super) async fn what_is_parked_comes_in_the_order_of_its_stream(
     for (number, place) in (10..).zip([1, 0, 2]) {
         let message = there(messages.get(place), "a message")?;
         let reason = (place == 0).then(|| "no luck".to_owned());
-        let parked = Note::parked(message, reason, 4);
+        let parked = Note::parked(message, reason, 4, false);
         note(&*store, &parking, &parked, number, Some(message), ExpectedVersion::Any).await?;
     }
     let queue = queue(&*store, &parking).await?;
@@ -90,7 +95,7 @@ pub(super) async fn what_is_resolved_lets_the_next_one_go(
     let any = ExpectedVersion::Any;
     for (number, message) in (10..).zip(&messages) {
         let reason = (number == 10).then(|| "no luck".to_owned());
-        let parked = Note::parked(message, reason, 4);
+        let parked = Note::parked(message, reason, 4, false);
         note(&*store, &parking, &parked, number, Some(message), any).await?;
     }
     let first = position(0)?;
@@ -111,7 +116,7 @@ pub(super) async fn a_note_that_is_read_twice_counts_once(
     let (store, parking, messages) = with_three(subject).await?;
     let any = ExpectedVersion::Any;
     let first = there(messages.first(), "a message")?;
-    note(&*store, &parking, &Note::parked(first, None, 0), 10, Some(first), any).await?;
+    note(&*store, &parking, &Note::parked(first, None, 0, false), 10, Some(first), any).await?;
     assert_eq!(queue(&*store, &parking).await?.len(), 1);
     let done = Note::Replayed { position: first.position };
     note(&*store, &parking, &done, 11, None, any).await?;
@@ -129,7 +134,7 @@ pub(super) async fn of_two_who_note_at_once_one_is_told_of_the_other(
 ) -> Result<(), Error> {
     let (store, parking, messages) = with_three(subject).await?;
     let first = there(messages.first(), "a message")?;
-    let parked = Note::parked(first, None, 0);
+    let parked = Note::parked(first, None, 0, false);
     let here = |number| {
         let (store, parking, parked) = (store.clone(), parking.clone(), parked.clone());
         let none = ExpectedVersion::NoStream;
@@ -151,11 +156,11 @@ pub(super) async fn notes_stand_in_a_category_of_their_own_and_name_their_cause(
 ) -> Result<(), Error> {
     let (store, parking, messages) = with_three(subject).await?;
     let second = there(messages.get(1), "a message")?;
-    let parked = Note::parked(second, Some("no luck".into()), 4);
+    let parked = Note::parked(second, Some("no luck".into()), 4, false);
     note(&*store, &parking, &parked, 10, Some(second), ExpectedVersion::Any).await?;
     let account = category_of(&*store, &CategoryQuery::new(stream::category()?)).await?;
     assert_eq!(streams(&account), ["account-123"; 3]);
-    let of_parked = CategoryQuery::new(ParkingStream::category(&stream::category()?));
+    let of_parked = CategoryQuery::new(lot()?.category());
     let notes = category_of(&*store, &of_parked).await?;
     assert_eq!(streams(&notes), ["account:parked-teller+123"]);
     let first = there(notes.first(), "a note")?;

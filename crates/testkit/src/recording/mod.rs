@@ -2,10 +2,11 @@
 //!
 //! It wraps any store and passes everything on; what it says of a failure is what a true store
 //! would say. The transactions that it can hand out are in `transaction.rs`, its leases in
-//! `leases.rs`.
+//! `leases.rs`, the faults of its reads in `reads.rs`.
 
 mod browse;
 mod leases;
+mod reads;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,7 +25,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 
-use crate::transaction::{TransactionLog, take_one};
+use crate::transaction::TransactionLog;
 
 /// A store that remembers every write, and fails when it is told to; clones share all of it.
 ///
@@ -66,6 +67,7 @@ pub struct Recording {
 struct Shared {
     writes: Vec<Write>,
     faults: Vec<Fault>,
+    passing_reads: u32,
     failing_reads: u32,
     failing_leases: u32,
     lost_leases: u32,
@@ -167,12 +169,6 @@ impl Recording {
         FaultsIn { recording: self, category: category.clone() }
     }
 
-    /// Answers the next `times` reads that the store did not answer: of a stream, a category or
-    /// several, a last message, a version, a head, a listing, a backlog, a progress.
-    pub fn fail_reads(&self, times: u32) {
-        self.shared().failing_reads = times;
-    }
-
     /// Every category that was announced, in order.
     pub fn announced(&self) -> Vec<Category> {
         self.shared().announced.clone()
@@ -264,23 +260,6 @@ impl Recording {
             }
             Ok(version) => Conflict::new(stream.clone(), expected, version).into(),
             Err(error) => error,
-        }
-    }
-
-    fn read<'a, T>(
-        &self,
-        read: BoxFuture<'a, Result<T, Error>>,
-    ) -> impl Future<Output = Result<T, Error>> + Send + use<'a, T> {
-        let recording = self.shared.clone();
-        async move {
-            let fails = {
-                let mut shared = recording.lock().unwrap_or_else(PoisonError::into_inner);
-                take_one(&mut shared.failing_reads)
-            };
-            if fails {
-                return Err(Error::unavailable("reading", "the test said so"));
-            }
-            read.await
         }
     }
 }

@@ -172,7 +172,7 @@ impl World<'_> {
                 Input::Skipped(place)
             }
             Action::NoteFailure(stream, position, attempts) => {
-                self.note_failure(stream, position, attempts, fortune)
+                self.note_failure(index, (stream, position), attempts, fortune)
             }
             Action::Record(lane, record) => {
                 Input::Recorded(lane, self.record(index, lane, record, fortune)?)
@@ -324,19 +324,23 @@ impl World<'_> {
 
     fn note_failure(
         &mut self,
-        stream: StreamName,
-        position: Position,
+        index: usize,
+        (stream, position): (StreamName, Position),
         attempts: u32,
         fortune: Fortune,
     ) -> Input {
+        let begun = self.begun(index, &stream);
         let queue = self.store.queue(&stream);
         let is_lost = fortune == Fortune::Lost;
-        let queue = if is_lost || queue.due().is_none_or(|due| due.position != position) {
+        let queue = if is_lost || queue.due_to(begun).is_none_or(|due| due.position != position) {
             queue
         } else {
             let reason = "it fails".into();
             self.store.note(&stream, Note::ReplayFailed { position, reason, attempts })
         };
+        if fortune == Fortune::Good {
+            self.ended(index, &stream);
+        }
         let noted = if fortune == Fortune::Good { Ok(queue) } else { Err(Fault::Unavailable) };
         Input::Noted(stream, noted)
     }

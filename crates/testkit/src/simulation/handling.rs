@@ -2,7 +2,7 @@
 //!
 //! Owns the handlers. The other actions are in `engine.rs`.
 
-use evenfold_core::store::{Note, ParkedQueue, Place, Progress};
+use evenfold_core::store::{Note, Place, Progress};
 use evenfold_core::subscriber::{Cause, Fault, Input, Outcome};
 use evenfold_core::{Position, StreamName};
 use uuid::Uuid;
@@ -129,11 +129,18 @@ impl World<'_> {
         fortune: Fortune,
     ) -> Kept {
         let place = self.truth.place_of(&stream, position).unwrap_or(-1);
-        let is_due = |queue: &ParkedQueue| queue.due().is_some_and(|due| due.position == position);
         let queue = self.store.queue(&stream);
-        if !is_due(&queue) {
+        let begun = self.begun(ticket.process, &stream);
+        if queue.due_to(begun).is_none_or(|due| due.position != position) {
+            self.ended(ticket.process, &stream);
             self.answer(ticket, Input::Replayed(stream, Outcome::Done, queue));
             return Ok(());
+        }
+        if begun != Some(position) && self.scenario.options.crashes.is_some() {
+            self.store.note(&stream, Note::ReplayBegun { position });
+        }
+        if let Some(process) = self.processes.get_mut(ticket.process) {
+            process.begun.insert(stream.clone(), position);
         }
         let is_together = self.scenario.options.transactional;
         let outcome = match self.try_message(place)? {
@@ -155,10 +162,27 @@ impl World<'_> {
                 }
             }
         };
+        if outcome == Outcome::Done {
+            self.ended(ticket.process, &stream);
+        }
         let is_heard = fortune == Fortune::Good;
         let queue = if is_heard { self.store.queue(&stream) } else { queue };
         self.answer(ticket, Input::Replayed(stream, outcome, queue));
         Ok(())
+    }
+}
+
+impl World<'_> {
+    /// The parked message of a stream that a process has begun to try again.
+    pub(super) fn begun(&self, process: usize, stream: &StreamName) -> Option<Position> {
+        self.processes.get(process)?.begun.get(stream).copied()
+    }
+
+    /// A process has come to an end with it.
+    pub(super) fn ended(&mut self, process: usize, stream: &StreamName) {
+        if let Some(process) = self.processes.get_mut(process) {
+            process.begun.remove(stream);
+        }
     }
 }
 
@@ -175,5 +199,6 @@ fn parked(place: Place, position: Position, cause: Cause) -> Note {
         message_type: "Deposited".into(),
         reason,
         attempts,
+        is_replay: false,
     }
 }

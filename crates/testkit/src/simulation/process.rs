@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use evenfold_core::StreamName;
 use evenfold_core::store::Place;
 use evenfold_core::subscriber::{Action, Input, Lane, Machine, Outcome};
+use evenfold_core::{Position, StreamName};
 
 /// A call under way, by the process, its life, and a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub(super) struct Process {
     pub(super) lost: BTreeMap<Lane, Lost>,
     /// How many notes of each stream it has read.
     pub(super) noted: BTreeMap<StreamName, i64>,
+    /// The parked messages that it has begun to try again.
+    pub(super) begun: BTreeMap<StreamName, Position>,
     /// What it was told to hold, for a planted bug.
     pub(super) held: BTreeSet<Lane>,
     /// The messages that it is done with in this life.
@@ -76,6 +78,7 @@ impl Process {
             versions: BTreeMap::new(),
             lost: BTreeMap::new(),
             noted: BTreeMap::new(),
+            begun: BTreeMap::new(),
             held: BTreeSet::new(),
             finished: BTreeSet::new(),
             timer: 0,

@@ -2,6 +2,7 @@
 //! simulation found.
 
 mod found;
+mod parked;
 
 use proptest::prelude::*;
 
@@ -46,6 +47,7 @@ fn parked(position: i64, place: Place, reason: Option<&str>) -> ParkedQueue {
         message_type: "Deposited".into(),
         reason: reason.map(Into::into),
         attempts: 1,
+        is_replay: false,
     };
     queue.noted(note, Position::START);
     queue

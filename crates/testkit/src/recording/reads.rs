@@ -1,0 +1,41 @@
+//! The faults of what is read of the store in a recording.
+//!
+//! Reads are not remembered: what was read, the reader tells.
+
+use evenfold_core::Error;
+use futures::future::BoxFuture;
+
+use super::{PoisonError, Recording};
+use crate::transaction::take_one;
+
+impl Recording {
+    /// Answers the next `times` reads that the store did not answer: of a stream, a category or
+    /// several, a last message, a version, a head, a listing, a backlog, a progress.
+    pub fn fail_reads(&self, times: u32) {
+        self.fail_reads_after(0, times);
+    }
+
+    /// The same after so many `reads` that are answered, so that a test can be at each of the places
+    /// where a read may fail.
+    pub fn fail_reads_after(&self, reads: u32, times: u32) {
+        let mut shared = self.shared();
+        (shared.passing_reads, shared.failing_reads) = (reads, times);
+    }
+
+    pub(super) fn read<'a, T>(
+        &self,
+        read: BoxFuture<'a, Result<T, Error>>,
+    ) -> impl Future<Output = Result<T, Error>> + Send + use<'a, T> {
+        let recording = self.shared.clone();
+        async move {
+            let fails = {
+                let mut shared = recording.lock().unwrap_or_else(PoisonError::into_inner);
+                !take_one(&mut shared.passing_reads) && take_one(&mut shared.failing_reads)
+            };
+            if fails {
+                return Err(Error::unavailable("reading", "the test said so"));
+            }
+            read.await
+        }
+    }
+}
