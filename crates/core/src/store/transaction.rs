@@ -9,7 +9,7 @@ use std::fmt;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 
-use super::{WriteStore, Written};
+use super::{Inside, WriteStore, Written};
 use crate::error::Error;
 use crate::message::NewMessage;
 use crate::{ExpectedVersion, StreamName};
@@ -44,6 +44,13 @@ pub trait HandlerTransaction: WriteStore + Any {
     /// Undoes everything done in it, and lets others write before this is done. Where the store does
     /// not answer, it undoes it by itself.
     fn rollback(self: Box<Self>) -> BoxFuture<'static, ()>;
+
+    /// The mark by which the store knows what comes from inside of this transaction, so that it can
+    /// refuse at once a call beside it that would wait for its end, which is to wait for itself; none
+    /// where no call of the store does.
+    fn inside(&self) -> Option<Inside> {
+        None
+    }
 }
 
 /// What a store hands to the handlers of one message: nothing, or a transaction of its own.
@@ -122,6 +129,11 @@ impl Context {
             };
             Error::failed(format!("a handler needs a `{}`", type_name::<T>()), missing)
         })
+    }
+
+    /// The mark of the transaction, if it has one: who calls handlers [runs](Inside::run) them by it.
+    pub fn inside(&self) -> Option<Inside> {
+        self.held.as_ref()?.transaction.inside()
     }
 
     /// Commits the transaction, if there is one.
