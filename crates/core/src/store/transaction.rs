@@ -33,6 +33,13 @@ use crate::{ExpectedVersion, StreamName};
     note = "a store implements `HandlerTransaction` for its own transaction type"
 )]
 pub trait HandlerTransaction: WriteStore + Any {
+    /// The mark by which the store knows what comes from inside of this transaction, so that it can
+    /// refuse at once a call beside it that would wait for its end, which is to wait for itself; none
+    /// where no call of the store does.
+    fn inside(&self) -> Option<Inside> {
+        None
+    }
+
     /// Makes everything done in it happen.
     ///
     /// # Errors
@@ -44,13 +51,6 @@ pub trait HandlerTransaction: WriteStore + Any {
     /// Undoes everything done in it, and lets others write before this is done. Where the store does
     /// not answer, it undoes it by itself.
     fn rollback(self: Box<Self>) -> BoxFuture<'static, ()>;
-
-    /// The mark by which the store knows what comes from inside of this transaction, so that it can
-    /// refuse at once a call beside it that would wait for its end, which is to wait for itself; none
-    /// where no call of the store does.
-    fn inside(&self) -> Option<Inside> {
-        None
-    }
 }
 
 /// What a store hands to the handlers of one message: nothing, or a transaction of its own.

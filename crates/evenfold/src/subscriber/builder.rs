@@ -312,7 +312,9 @@ impl Subscriber {
     }
 
     /// Shares the category with whoever else runs this subscriber: processes join and leave at run
-    /// time, and each works on its part.
+    /// time, and each works on its part. Three times in a [term](Self::lease_term) each looks what falls
+    /// to it: one that comes has its part within a third of it, and what one that died held is taken over
+    /// after a term and at most a third.
     ///
     /// The work is split in so many buckets, 1 to 1,024, by the cardinal ids of the streams; a few for
     /// each process that there will ever be. Bucket 3 of 16 is what member 3 of a
@@ -324,8 +326,7 @@ impl Subscriber {
     }
 
     /// For how long a process that is not heard of keeps its part; 10 s. It tells that it lives three
-    /// times as often, and then takes what falls to it: so one that comes has its part within a third of
-    /// this, and what one that died held is taken over within this and a third.
+    /// times as often.
     pub fn lease_term(mut self, term: Duration) -> Self {
         self.lease_term = term;
         self
