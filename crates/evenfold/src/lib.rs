@@ -53,7 +53,8 @@ pub use uuid::Uuid;
 #[cfg(doctest)]
 mod guide {
     macro_rules! chapters {
-        ($($name:ident: $file:literal),* $(,)?) => {$(
+        ($($(#[$when:meta])? $name:ident: $file:literal),* $(,)?) => {$(
+            $(#[$when])?
             #[doc = include_str!(concat!("../../../docs/", $file))]
             mod $name {}
         )*};
@@ -64,9 +65,11 @@ mod guide {
         decide: "guide/03-decide.md",
         subscribe: "guide/04-subscribe.md",
         read_model: "guide/05-read-model.md",
+        #[cfg(feature = "postgres")]
         postgres: "guide/06-postgres.md",
         test: "guide/07-test.md",
         operate: "guide/08-operate.md",
+        views: "guide/09-views.md",
         stream_names: "concepts/stream-names.md",
         positions_and_order: "concepts/positions-and-order.md",
         idempotence: "concepts/idempotence.md",

@@ -9,6 +9,7 @@ use evenfold::{ErrorPolicy, Memory, Store, Subscriber};
 use evenfold_testkit::{NotedTransaction, Recording, TransactionLog};
 use futures::FutureExt;
 use story::{AccountEvent, Deposited, Notes, Withdrawn, deposit, progress};
+use tempfile::TempDir;
 
 /// Notes each amount in the transaction of the store, and fails afterwards if it is told to.
 struct Counts(Notes);
@@ -141,4 +142,46 @@ async fn a_handler_that_asks_for_another_transaction_is_told_which_there_is() {
     let plain = plain.errors(ErrorPolicy::stop().retries(0)).run_until_caught_up();
     let error = format!("{:#}", plain.await.unwrap_err());
     assert!(error.ends_with("say `.transactional()` on the subscriber, of a store that has them"));
+}
+
+/// Writes a copy of each deposit in the transaction, and of one of nothing beside it.
+struct Beside(Store);
+
+#[handler(AccountEvent, skip(Withdrawn))]
+impl Beside {
+    async fn deposited(
+        &self,
+        event: Received<Deposited>,
+        context: &mut Context,
+    ) -> Result<(), HandlerError> {
+        let copy = || Deposited { amount: event.amount };
+        match event.amount {
+            0 => _ = self.0.write("copy-beside", copy()).await?,
+            _ => _ = self.0.write("copy-within", copy()).following(&event).through(context).await?,
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn on_sqlite_a_handler_that_would_wait_for_itself_fails_by_the_policy() -> std::io::Result<()>
+{
+    let folder = TempDir::new()?;
+    let url = format!("sqlite://{}", folder.path().join("bank.db").display());
+    let store = evenfold::connect(&url).await.unwrap();
+    for (id, amount) in [("1", 0), ("1", 5), ("2", 7)] {
+        deposit(&store, id, &[amount]).await;
+    }
+    let beside = |id| store.subscriber(id, Beside(store.clone())).transactional();
+    let policy = ErrorPolicy::park().retries(1).delays(Duration::ZERO, Duration::ZERO);
+    let polled = beside("parks").errors(policy).run_until_caught_up().await.unwrap();
+    assert_eq!((polled.handled, polled.parked), (1, 2));
+    let parked = store.parking("parks", "account").unwrap().list().await.unwrap();
+    let reason = parked[0].message.reason.as_deref().unwrap_or_default();
+    assert!(reason.contains("would wait for itself: write in the transaction"), "{reason}");
+
+    let stops = beside("stops").errors(ErrorPolicy::stop().retries(0)).run_until_caught_up().await;
+    let stopped = stops.unwrap_err();
+    assert!(format!("{stopped:#}").contains("by `.through(context)`"), "{stopped:#}");
+    Ok(())
 }

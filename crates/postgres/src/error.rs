@@ -3,10 +3,11 @@
 //! Owns which of Postgres's codes mean that the store did not answer, that a writer was too late, or
 //! that a value cannot be kept. What to do about a database that is not a store is in `fault.rs`.
 
+use std::error::Error as StdError;
 use std::fmt;
 
 use evenfold_core::Error;
-use evenfold_core::error::Invalid;
+use evenfold_core::error::{BoxError, Invalid};
 use sqlx::error::DatabaseError;
 
 use crate::fault::Fault;
@@ -50,18 +51,35 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
     };
     let passes = is_lost(&error) || is_passing(code) || is_out_of_turn(&error);
     let for_good = is_of_pooler(code, &error);
-    // The driver's own error says no more than what the server said, and says it twice.
-    let source = match error {
-        sqlx::Error::Database(said) => said.into_error(),
-        sqlx::Error::Configuration(fault) => fault,
-        other => other.into(),
-    };
     if passes && !for_good {
-        Error::unavailable(doing, source)
+        Error::unavailable(doing, said(error))
     } else {
-        Error::failed(doing, source)
+        Error::failed(doing, said(error))
     }
 }
+
+/// What an error of the driver says, once: its own text has that of its cause in it.
+fn said(error: sqlx::Error) -> BoxError {
+    match error {
+        sqlx::Error::Database(said) => Said(said).into(),
+        sqlx::Error::Configuration(fault) => fault,
+        sqlx::Error::Io(said) => said.into(),
+        other if other.source().is_some() => other.to_string().into(),
+        other => other.into(),
+    }
+}
+
+/// What the server said, without the line of its own source that the driver adds.
+#[derive(Debug)]
+struct Said(Box<dyn DatabaseError>);
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.message())
+    }
+}
+
+impl StdError for Said {}
 
 /// What to do, where the server's own words do not say it.
 fn hint(code: &str, error: &sqlx::Error) -> Option<&'static str> {
@@ -112,7 +130,8 @@ fn refused(code: &str, error: &sqlx::Error) -> Option<Invalid> {
         }
         _ => return None,
     };
-    Some(Invalid::new("message", error, rule))
+    let said = error.as_database_error().map(DatabaseError::message).unwrap_or_default();
+    Some(Invalid::new("message", said, rule))
 }
 
 /// Whether a pooler in transaction mode stands in the way: it gave our statement to a session that
@@ -222,4 +241,27 @@ fn has_code(error: &sqlx::Error, code: &str) -> bool {
 
 fn code_of(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        let cause = || "the cause".into();
+        let errors = [
+            sqlx::Error::Io(std::io::Error::other("the cause")),
+            sqlx::Error::Tls(cause()),
+            sqlx::Error::Encode(cause()),
+            sqlx::Error::Decode(cause()),
+            sqlx::Error::Configuration(cause()),
+            sqlx::Error::ColumnDecode { index: "data".into(), source: cause() },
+            sqlx::Error::Protocol("the cause".into()),
+        ];
+        for error in errors {
+            let told = format!("{:#}", while_doing("reading `account-1`", error));
+            assert_eq!(told.matches("the cause").count(), 1, "{told}");
+        }
+    }
 }

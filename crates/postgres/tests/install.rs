@@ -104,6 +104,10 @@ async fn a_migration_that_fails_leaves_the_last_whole_version_and_says_so() -> R
     for _ in 0..2 {
         let refused = open(&database, Install::Missing).await.unwrap_err();
         assert!(refused.to_string().contains("migration 2 was undone"), "{refused:?}");
+        // What the server says is told once, and without the line of its own source.
+        let told = format!("{refused:#}");
+        assert_eq!(told.matches("already exists").count(), 1, "{told}");
+        assert!(!told.contains(" at line "), "{told}");
         let refused = open(&database, Install::Nothing).await;
         assert_eq!(fault(refused)?, Fault::Outdated { applied: 1, needed: 3 });
     }

@@ -15,7 +15,7 @@ use sqlx::sqlite::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::error::{code, is_busy, primary_code, while_doing};
+use crate::error::{code, is_busy, primary_code, said, while_doing};
 use crate::{Durability, Options, Sqlite};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
@@ -59,7 +59,7 @@ async fn writer(path: &Path, options: Options) -> Result<SqlitePool, Error> {
             continue;
         }
         return Err(match advice(path, &error) {
-            Some(advice) => Error::failed(format!("{doing}: {advice}"), error),
+            Some(advice) => Error::failed(format!("{doing}: {advice}"), said(error)),
             None => while_doing(doing, error),
         });
     }

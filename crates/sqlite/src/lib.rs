@@ -60,7 +60,6 @@ mod transaction;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use evenfold_core::store::{Ability, Context, MessageStore, ProgressStore};
 use evenfold_core::{Clock, Error};
@@ -69,21 +68,23 @@ use futures::future::BoxFuture;
 use sqlx::sqlite::SqlitePool;
 
 pub use options::{Durability, Options};
+use transaction::Holder;
 pub use transaction::Transaction;
 
 /// A store in a SQLite file; a clone shares its connections.
 ///
 /// Writers of one process queue in the order they came; those of several processes take turns as
 /// they find the file free. A call that waited 30 seconds in the queue, or 5 seconds for another
-/// process or for one transaction of a handler, [is unavailable](Error::is_unavailable).
+/// process or for one transaction of a handler, [is unavailable](Error::is_unavailable); a handler that
+/// would wait for its own transaction is refused at once.
 #[derive(Clone)]
 pub struct Sqlite {
     path: Arc<Path>,
     writer: SqlitePool,
     readers: SqlitePool,
     clock: Arc<dyn Clock>,
-    /// Since when a transaction of a handler has the writer.
-    held: Arc<Mutex<Option<Instant>>>,
+    /// The transaction of a handler that has the writer.
+    held: Arc<Mutex<Option<Holder>>>,
 }
 
 impl Sqlite {

@@ -11,7 +11,9 @@ use std::time::Instant;
 
 use evenfold_core::handler::HandlerTransaction;
 use evenfold_core::message::{NewMessage, Recorded};
-use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore, WriteStore, Written, check_batch};
+use evenfold_core::store::{
+    BatchSize, CategoryQuery, Inside, ReadStore, WriteStore, Written, check_batch,
+};
 use evenfold_core::{Category, Error, ExpectedVersion, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -32,8 +34,9 @@ use crate::{Sqlite, read};
 /// it commits, and until then it alone reads them.
 ///
 /// - Until its end nobody else writes to the file. A handler that writes through the store, and not
-///   in its transaction, would wait for itself; after 5 seconds it gets an error that says so. Write by
-///   `.through(context)`.
+///   in its transaction, would wait for itself: it gets an error at once that says so, and that is not
+///   [unavailable](Error::is_unavailable). Write by `.through(context)`. A task that it began and waits
+///   for is told after 5 seconds, as everybody else who waits.
 /// - A statement of yours that fails is undone, and the transaction goes on. Some faults, as a full
 ///   disk, undo all of it; then what follows fails.
 ///
@@ -101,47 +104,61 @@ pub struct Transaction {
     store: Sqlite,
     /// Whether somebody had the connection, and may have ended the transaction.
     unsure: AtomicBool,
-    _held: Held,
+    held: Held,
 }
 
 impl Sqlite {
-    /// The connection that writes. Whoever waits for it is told when one transaction of a handler has it
-    /// for too long, for it may be that of this caller.
+    /// The connection that writes.
+    ///
+    /// What comes from inside of the transaction that has it would wait for its own end: it is refused
+    /// at once, and would be again. Whoever else waits is told when one transaction of a handler has it
+    /// for too long, and may try again.
     pub(crate) async fn turn(
         &self,
-        failed: impl Fn(sqlx::Error) -> Error,
+        doing: impl Fn() -> String,
     ) -> Result<PoolConnection<sqlx::Sqlite>, Error> {
+        let held = |is: fn(&Holder) -> bool| {
+            self.held.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(is)
+        };
+        if held(|holder| holder.inside.is_here()) {
+            let says = "this is within a transaction of a handler, which has the file, and would wait \
+                        for itself: write in the transaction, by `.through(context)`";
+            return Err(Error::failed(doing(), says));
+        }
         let mut turn = pin!(self.writer.acquire());
         loop {
             match timeout(PATIENCE, &mut turn).await {
-                Ok(turn) => return turn.map_err(failed),
-                Err(_) if self.held_since().is_some_and(|since| since.elapsed() >= PATIENCE) => {
-                    let says = "a transaction of a handler has had the file for 5 seconds; if this \
-                                is that handler, it waits for itself: write in the transaction, by \
-                                `.through(context)`";
-                    return Err(failed(sqlx::Error::Io(std::io::Error::other(says))));
+                Ok(turn) => return turn.map_err(|error| while_doing(doing(), error)),
+                Err(_) if held(|holder| holder.since.elapsed() >= PATIENCE) => {
+                    let says = "a transaction of a handler has had the file for 5 seconds; if that \
+                                handler waits for this, as for a task that it began, it waits for \
+                                itself: write in the transaction, by `.through(context)`";
+                    return Err(Error::unavailable(doing(), says));
                 }
                 Err(_) => {}
             }
         }
     }
-
-    fn held_since(&self) -> Option<Instant> {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// Notes since when a transaction has the connection that writes.
-struct Held {
+/// The transaction of a handler that has the connection that writes.
+pub(crate) struct Holder {
     since: Instant,
-    noted: Arc<Lock<Option<Instant>>>,
+    inside: Inside,
+}
+
+/// Notes for as long as a transaction has the connection that writes that it has.
+struct Held {
+    inside: Inside,
+    noted: Arc<Lock<Option<Holder>>>,
 }
 
 impl Held {
     fn now(by: &Sqlite) -> Self {
-        let (since, noted) = (Instant::now(), Arc::clone(&by.held));
-        *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(since);
-        Self { since, noted }
+        let (inside, noted) = (Inside::new(), Arc::clone(&by.held));
+        let holder = Holder { since: Instant::now(), inside: inside.clone() };
+        *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(holder);
+        Self { inside, noted }
     }
 }
 
@@ -149,24 +166,25 @@ impl Drop for Held {
     fn drop(&mut self) {
         // The connection may be with the next transaction already.
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.take_if(|noted| *noted == self.since);
+        noted.take_if(|holder| holder.inside.is(&self.inside));
     }
 }
 
 impl Transaction {
     pub(crate) async fn begin(store: &Sqlite) -> Result<Self, Error> {
-        let failed = |error| while_doing("beginning a transaction", error);
-        let mut writer = store.turn(failed).await?;
+        let doing = || "beginning a transaction".to_owned();
+        let failed = |error| while_doing(doing(), error);
+        let mut writer = store.turn(doing).await?;
         if writer.is_in_transaction() {
             // A statement had ended the last one, and the driver still counts it.
             writer.close().await.map_err(failed)?;
-            writer = store.turn(failed).await?;
+            writer = store.turn(doing).await?;
         }
         let held = Held::now(store);
         let sql = Some(SqlStr::from_static("BEGIN IMMEDIATE"));
         let begun = sqlx::Transaction::begin(writer, sql).await.map_err(failed)?;
         let (on, store) = (Mutex::new(begun), store.clone());
-        Ok(Self { on, store, unsure: false.into(), _held: held })
+        Ok(Self { on, store, unsure: false.into(), held })
     }
 
     /// The connection that it is on, for statements of your own. Leave its end to who began it.
@@ -223,6 +241,10 @@ impl HandlerTransaction for Transaction {
     /// One that is dropped is rolled back as soon, by the thread of its connection.
     fn rollback(self: Box<Self>) -> BoxFuture<'static, ()> {
         async { self.on.into_inner().rollback().await.unwrap_or_default() }.boxed()
+    }
+
+    fn inside(&self) -> Option<Inside> {
+        Some(self.held.inside.clone())
     }
 }
 

@@ -31,9 +31,13 @@ impl WriteStore for Sqlite {
 }
 
 pub(crate) fn writing(stream: &StreamName, messages: &[NewMessage], error: sqlx::Error) -> Error {
+    while_doing(doing(stream, messages), error)
+}
+
+fn doing(stream: &StreamName, messages: &[NewMessage]) -> String {
     match messages {
-        [_] => while_doing(format_args!("writing a message to `{stream}`"), error),
-        _ => while_doing(format_args!("writing {} messages to `{stream}`", messages.len()), error),
+        [_] => format!("writing a message to `{stream}`"),
+        _ => format!("writing {} messages to `{stream}`", messages.len()),
     }
 }
 
@@ -45,7 +49,7 @@ impl Sqlite {
         expected: ExpectedVersion,
     ) -> Result<Written, Error> {
         check_batch(messages)?;
-        let mut writer = self.turn(|error| writing(stream, messages, error)).await?;
+        let mut writer = self.turn(|| doing(stream, messages)).await?;
         loop {
             if let Some(written) =
                 attempt(&mut writer, &*self.clock, stream, messages, expected).await?

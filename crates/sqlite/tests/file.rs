@@ -63,6 +63,8 @@ async fn a_folder_is_no_file() -> Result {
     let folder = tempfile::tempdir()?;
     let refusal = refusal(folder.path()).await;
     assert!(refusal.contains("this is a folder; name a file"), "{refusal}");
+    // What SQLite says of it is told once.
+    assert_eq!(refusal.matches("unable to open database file").count(), 1, "{refusal}");
     Ok(())
 }
 

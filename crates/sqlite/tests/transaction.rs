@@ -9,7 +9,8 @@ use evenfold_core::message::NewMessage;
 use evenfold_core::store::{MessageStore, ReadStore, WriteStore};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_sqlite::{Sqlite, Transaction};
-use futures::poll;
+use futures::future::{Either, select};
+use futures::{FutureExt, poll};
 use sqlx::sqlite::SqliteConnection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -184,20 +185,56 @@ async fn a_statement_that_fails_is_undone_alone() -> Result {
     Ok(())
 }
 
-/// It takes its five seconds.
 #[tokio::test]
-async fn a_handler_that_writes_beside_its_transaction_is_told_that_it_waits_for_itself() -> Result {
+async fn a_handler_that_writes_beside_its_transaction_is_told_at_once_that_it_waits_for_itself()
+-> Result {
     let beside = Beside::new().await?;
-    let mut context = beside.store.context().await?;
-    insert(&mut context, 5).await?;
     let (stream, message) = (StreamName::new("account-1")?, messages(1..2)?);
-    let refused = beside.store.write(&stream, &message, FIRST).await.unwrap_err();
-    assert!(refused.is_unavailable(), "{refused:?}");
-    assert!(format!("{refused:#}").contains("by `.through(context)`"), "{refused:#}");
-    context.write(&stream, &message, FIRST).await?;
+    let mut context = beside.store.context().await?;
+    let mark = context.inside().ok_or("a transaction without a mark")?;
+    let inside = mark.run(async {
+        insert(&mut context, 5).await?;
+        let refused = beside.store.write(&stream, &message, FIRST).now_or_never();
+        let nested = beside.store.context().now_or_never().map(|begun| begun.map(drop));
+        context.write(&stream, &message, FIRST).await?;
+        Ok::<_, Error>((refused.map(|written| written.map(drop)), nested))
+    });
+    let (refused, nested) = inside.await?;
+    for refused in [refused, nested] {
+        let refused = refused.ok_or("it waits")?.unwrap_err();
+        // The same call would meet it again, so it is a failure of the handler and its policy holds.
+        assert!(!refused.is_unavailable(), "{refused:?}");
+        assert!(format!("{refused:#}").contains("by `.through(context)`"), "{refused:#}");
+    }
     let own = context.require::<Transaction>()?.stream_version(&stream).await?;
     assert_eq!(own, Some(Position::START));
+    // The mark is of this transaction: a handler whose own has ended is not refused.
+    let after = messages(2..3)?;
+    let ended = mark.run(async {
+        context.commit().await?;
+        beside.store.write(&stream, &after, ExpectedVersion::Any).await
+    });
+    assert_eq!(ended.await?.last(), Position::new(1)?);
+    Ok(())
+}
+
+/// It takes its five seconds.
+#[tokio::test]
+async fn who_waits_behind_a_slow_handler_is_told_so_and_may_try_again() -> Result {
+    let beside = Beside::new().await?;
+    let (stream, message) = (StreamName::new("account-1")?, messages(1..2)?);
+    let mut context = beside.store.context().await?;
+    let mark = context.inside().ok_or("a transaction without a mark")?;
+    let slow = mark.run(std::future::pending::<()>());
+    let waits = beside.store.write(&stream, &message, FIRST);
+    let waited = match select(Box::pin(slow), waits).await {
+        Either::Left(((), _)) => return Err("it never ends".into()),
+        Either::Right((waited, _)) => waited.unwrap_err(),
+    };
+    assert!(waited.is_unavailable(), "{waited:?}");
+    assert!(format!("{waited:#}").contains("has had the file for 5 seconds"), "{waited:#}");
+    insert(&mut context, 5).await?;
     context.commit().await?;
-    assert_eq!(beside.store.stream_version(&stream).await?, own);
+    assert_eq!(beside.store.write(&stream, &message, FIRST).await?.last(), Position::START);
     Ok(())
 }

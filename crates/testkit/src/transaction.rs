@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use evenfold_core::handler::{Context, HandlerTransaction};
 use evenfold_core::message::NewMessage;
-use evenfold_core::store::{WriteStore, Written};
+use evenfold_core::store::{Inside, WriteStore, Written};
 use evenfold_core::{Error, ExpectedVersion, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -171,6 +171,10 @@ impl HandlerTransaction for NotedTransaction {
 
     fn rollback(mut self: Box<Self>) -> BoxFuture<'static, ()> {
         async move { std::mem::take(&mut self.inner).rollback().await }.boxed()
+    }
+
+    fn inside(&self) -> Option<Inside> {
+        self.inner.inside()
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod announcements;
 mod browse;
+mod inside;
 mod lease;
 mod merged;
 mod pages;
@@ -33,6 +34,7 @@ use crate::error::Error;
 
 pub use announcements::Announcement;
 pub use browse::{Backlog, BrowseStore, CategorySummary, StreamSummary};
+pub use inside::Inside;
 pub use lease::{Held, Lease, LeaseGroup, LeaseStore, Member, MemberStatus};
 pub use merged::{Categories, HeldUp, Merged, MergedStore};
 pub use pages::{category_messages, merged_messages, stream_messages};

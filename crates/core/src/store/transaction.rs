@@ -9,7 +9,7 @@ use std::fmt;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 
-use super::{WriteStore, Written};
+use super::{Inside, WriteStore, Written};
 use crate::error::Error;
 use crate::message::NewMessage;
 use crate::{ExpectedVersion, StreamName};
@@ -33,6 +33,13 @@ use crate::{ExpectedVersion, StreamName};
     note = "a store implements `HandlerTransaction` for its own transaction type"
 )]
 pub trait HandlerTransaction: WriteStore + Any {
+    /// The mark by which the store knows what comes from inside of this transaction, so that it can
+    /// refuse at once a call beside it that would wait for its end, which is to wait for itself; none
+    /// where no call of the store does.
+    fn inside(&self) -> Option<Inside> {
+        None
+    }
+
     /// Makes everything done in it happen.
     ///
     /// # Errors
@@ -122,6 +129,11 @@ impl Context {
             };
             Error::failed(format!("a handler needs a `{}`", type_name::<T>()), missing)
         })
+    }
+
+    /// The mark of the transaction, if it has one: who calls handlers [runs](Inside::run) them by it.
+    pub fn inside(&self) -> Option<Inside> {
+        self.held.as_ref()?.transaction.inside()
     }
 
     /// Commits the transaction, if there is one.

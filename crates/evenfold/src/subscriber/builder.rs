@@ -14,6 +14,7 @@ use evenfold_core::store::BatchSize;
 use evenfold_core::subscriber::{ErrorPolicy, Options};
 
 use super::dispatch::{Bound, Dispatch};
+use super::inside::Marked;
 use super::report::{Failure, Polled};
 use crate::host::Host;
 use crate::{Category, EntityId, Error, GlobalPosition, Position, Store, StreamName};
@@ -103,7 +104,7 @@ impl Subscriber {
         Self {
             store,
             id: id.to_owned(),
-            handlers: vec![Bound::to(id, handler)],
+            handlers: vec![Box::new(Marked(Bound::to(id, handler)))],
             categories: vec![H::Set::CATEGORY],
             merged: None,
             stream: None,
@@ -127,7 +128,7 @@ impl Subscriber {
     /// Adds another handler of the same category. A message goes to the handlers in the order they
     /// were added; when one fails, all of them get it again.
     pub fn handler<H: Handler>(mut self, handler: H) -> Self {
-        self.handlers.push(Bound::to(&self.id, handler));
+        self.handlers.push(Box::new(Marked(Bound::to(&self.id, handler))));
         self
     }
 
@@ -257,7 +258,8 @@ impl Subscriber {
 
     /// Commits the progress with the effects of each message, in one transaction of the store that the
     /// handlers get by their [`Context`](crate::handler::Context): what they do in it happens exactly
-    /// once. The store must be one that hands out transactions.
+    /// once. The store must be one that hands out transactions. On SQLite a handler that writes beside its
+    /// transaction fails at once, for it would wait for itself.
     pub fn transactional(mut self) -> Self {
         self.options.transactional = true;
         self
@@ -302,14 +304,17 @@ impl Subscriber {
     /// meanwhile. Until it has caught up with that, its messages are
     /// [replays](crate::handler::Received::is_replay). Then it takes over: from one message to the
     /// next, the old one stops as [replaced](crate::StopReason::Replaced), and
-    /// [`active_version`](crate::Store::active_version) is the new one.
+    /// [`active_version`](crate::Store::active_version) is the new one. One that shares its work, by
+    /// [`leased`](Self::leased) or in a [`group`](Self::group), has no version but the first.
     pub fn version(mut self, version: u32) -> Self {
         self.version = version;
         self
     }
 
     /// Shares the category with whoever else runs this subscriber: processes join and leave at run
-    /// time, and each works on its part.
+    /// time, and each works on its part. Three times in a [term](Self::lease_term) each looks what falls
+    /// to it: one that comes has its part within a third of it, and what one that died held is taken over
+    /// after a term and at most a third.
     ///
     /// The work is split in so many buckets, 1 to 1,024, by the cardinal ids of the streams; a few for
     /// each process that there will ever be. Bucket 3 of 16 is what member 3 of a

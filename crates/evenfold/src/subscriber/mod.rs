@@ -8,6 +8,7 @@ mod begin;
 mod builder;
 mod dispatch;
 mod driver;
+mod inside;
 mod lag;
 mod leases;
 mod parked;
