@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use evenfold::prelude::*;
-use evenfold::{ErrorPolicy, Host, Position, Store, Subscriber};
+use evenfold::{ErrorPolicy, Host, Store, Subscriber};
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Label, Recorder,
     SharedString, Unit,
@@ -214,8 +214,9 @@ async fn everything(ear: Ear) {
 
     clerk(&store, "parks", ErrorPolicy::park()).run_until_caught_up().await.unwrap();
     let parking = store.parking("parks", "account").unwrap();
-    let stream = StreamName::new("account-1").unwrap();
-    parking.discard(&stream, Position::new(2).unwrap(), "it is 13").await.unwrap();
+    let parked = parking.list().await.unwrap();
+    assert_eq!(parked[0].message.position.get(), 2);
+    parking.discard(&parked[0], "it is 13").await.unwrap();
     clerk(&store, "parks", ErrorPolicy::park()).run_until_caught_up().await.unwrap();
 
     let host = Host::new().subscriber(clerk(&store, "parks", ErrorPolicy::park()));

@@ -14,9 +14,9 @@ use evenfold_core::store::{
 use futures::TryStreamExt;
 
 use super::parking::{queue_of, write_note};
-use crate::{Category, Error, GlobalPosition, Position, Store, StreamName};
+use crate::{Category, Error, GlobalPosition, Store, StreamName};
 
-/// The messages that one subscriber of a category has parked, for people and tools.
+/// The messages that one subscriber has parked, for people and tools.
 ///
 /// # Examples
 ///
@@ -58,7 +58,7 @@ use crate::{Category, Error, GlobalPosition, Position, Store, StreamName};
 /// assert_eq!(parked[1].message.reason, None); // it waits behind the first
 ///
 /// # printer.is_mended.store(true, Ordering::Relaxed);
-/// parking.replay(&first.stream, first.message.position).await?;
+/// parking.replay(first).await?;
 /// let print = store.subscriber("printer", printer).errors(policy);
 /// assert_eq!(print.run_until_caught_up().await?.replayed, 2);
 /// assert!(parking.list().await?.is_empty());
@@ -69,7 +69,8 @@ use crate::{Category, Error, GlobalPosition, Position, Store, StreamName};
 pub struct Parking {
     store: Store,
     subscriber: SubscriberId,
-    category: Category,
+    /// The category that is read; none where several are, by one cursor.
+    category: Option<Category>,
 }
 
 /// A parked message, and the stream it stands in.
@@ -82,18 +83,41 @@ pub struct Parked {
 }
 
 impl Store {
-    /// The messages that a subscriber of a category has parked.
+    /// The messages that a subscriber of a category has parked; those of one that is merged are had by
+    /// [`parking_merged`](Self::parking_merged).
+    ///
+    /// A subscriber that nobody knows has parked nothing: its list is empty, and that is no error.
+    /// Whether there is one of this id, and how much it has parked, [`status`](Self::status) tells.
     ///
     /// # Errors
     ///
-    /// When the id or the category is invalid.
+    /// When the id or the category is invalid, or the category is that of the books of merged
+    /// subscribers.
     pub fn parking(
         &self,
         subscriber: &str,
         category: impl TryInto<Category, Error: Into<Error>>,
     ) -> Result<Parking, Error> {
-        let subscriber = SubscriberId::new(subscriber)?;
         let category = category.try_into().map_err(Into::into)?;
+        if ParkingStream::category(&category) == ParkingStream::merged_category() {
+            let rule = "what merged subscribers have parked is had by `Store::parking_merged`";
+            return Err(Invalid::new("category", category, rule).into());
+        }
+        self.parking_of(subscriber, Some(category))
+    }
+
+    /// The messages that a subscriber has parked that reads several categories by one cursor:
+    /// [merged](crate::Subscriber::merged), or [all](crate::Subscriber::merged_all).
+    ///
+    /// # Errors
+    ///
+    /// When the id is invalid.
+    pub fn parking_merged(&self, subscriber: &str) -> Result<Parking, Error> {
+        self.parking_of(subscriber, None)
+    }
+
+    fn parking_of(&self, subscriber: &str, category: Option<Category>) -> Result<Parking, Error> {
+        let subscriber = SubscriberId::new(subscriber)?;
         Ok(Parking { store: self.clone(), subscriber, category })
     }
 }
@@ -105,13 +129,16 @@ fn ask(parked: &ParkedMessage) -> Option<Note> {
 }
 
 impl Parking {
-    /// Every parked message, stream by stream, those of a stream in its order.
+    /// Every parked message, the oldest first: in the order in which they were written.
     ///
     /// # Errors
     ///
     /// When the store fails, or a note does not read.
     pub async fn list(&self) -> Result<Vec<Parked>, Error> {
-        let query = CategoryQuery::new(ParkingStream::category(&self.category));
+        let category = self.category.as_ref();
+        let category =
+            category.map_or_else(ParkingStream::merged_category, ParkingStream::category);
+        let query = CategoryQuery::new(category);
         let store = self.store.messages();
         let notes = category_messages(store, query, GlobalPosition::START, BatchSize::DEFAULT);
         let mut notes = std::pin::pin!(notes);
@@ -126,14 +153,10 @@ impl Parking {
                 queues.remove(&stream);
             }
         }
-        let parked = |(stream, queue): (StreamName, ParkedQueue)| {
-            let of = |message: &ParkedMessage| Parked {
-                stream: stream.clone(),
-                message: message.clone(),
-            };
-            queue.messages().map(of).collect::<Vec<_>>()
-        };
-        Ok(queues.into_iter().flat_map(parked).collect())
+        let parked = queues.iter().flat_map(|(stream, queue)| in_order(stream, queue));
+        let mut parked: Vec<_> = parked.collect();
+        parked.sort_by_key(|parked| parked.message.global_position);
+        Ok(parked)
     }
 
     /// The messages of one stream that are parked, in its order.
@@ -141,9 +164,17 @@ impl Parking {
     /// # Errors
     ///
     /// When the store fails, or a note does not read.
-    pub async fn of(&self, stream: &StreamName) -> Result<Vec<ParkedMessage>, Error> {
-        let queue = queue_of(&self.store, &ParkingStream::of(&self.subscriber, stream)).await?;
-        Ok(queue.messages().cloned().collect())
+    pub async fn of(&self, stream: &StreamName) -> Result<Vec<Parked>, Error> {
+        let queue = queue_of(&self.store, &self.notes_of(stream)).await?;
+        Ok(in_order(stream, &queue).collect())
+    }
+
+    /// Where the notes of a stream stand.
+    fn notes_of(&self, stream: &StreamName) -> ParkingStream {
+        match self.category {
+            Some(_) => ParkingStream::of(&self.subscriber, stream),
+            None => ParkingStream::of_merged(&self.subscriber, stream),
+        }
     }
 
     /// The parked message itself; none when it is there no more.
@@ -155,67 +186,62 @@ impl Parking {
         self.store.messages().message(parked.message.message_id).await
     }
 
-    /// Asks the subscriber to handle the first parked message of a stream again. When it is done with
-    /// that, it goes on with those that wait behind it.
+    /// Asks the subscriber to handle a parked message again, the first of its stream. When it is done
+    /// with that, it goes on with those that wait behind it.
     ///
     /// # Errors
     ///
-    /// When there is no parked message at this position, or it waits behind another one; when the
-    /// store fails.
-    pub async fn replay(&self, stream: &StreamName, position: Position) -> Result<(), Error> {
-        self.check(stream, position, true).await?;
-        self.note(stream, position, ask).await
+    /// When the message is not parked any more, or waits behind another one; when the store fails.
+    pub async fn replay(&self, parked: &Parked) -> Result<(), Error> {
+        self.check(parked, true).await?;
+        self.note(parked, ask).await
     }
 
-    /// Asks for every stream what [`replay`](Self::replay) asks for one, and tells of how many.
+    /// Asks for every stream what [`replay`](Self::replay) asks for one message, and tells for how many
+    /// it did: what was asked for already, and is not tried yet, is not asked for again.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub async fn replay_all(&self) -> Result<usize, Error> {
-        let failed: Vec<_> = self.list().await?;
-        let failed = failed.iter().filter(|parked| parked.message.reason.is_some());
         let mut asked = 0;
-        for Parked { stream, message } in failed {
-            self.note(stream, message.position, ask).await?;
-            asked += 1;
+        for parked in self.list().await? {
+            if parked.message.reason.is_some() && ask(&parked.message).is_some() {
+                self.note(&parked, ask).await?;
+                asked += 1;
+            }
         }
         Ok(asked)
     }
 
     /// Gives a parked message up: it is never handled. Those that wait behind it are handled when it
-    /// was the first.
+    /// was the first. The reason stays in the store; an empty one is none.
     ///
     /// # Errors
     ///
-    /// When there is no parked message at this position; when the store fails.
+    /// When the message is not parked any more; when the store fails.
     pub async fn discard(
         &self,
-        stream: &StreamName,
-        position: Position,
+        parked: &Parked,
         reason: impl Into<String> + Send,
     ) -> Result<(), Error> {
-        self.check(stream, position, false).await?;
+        self.check(parked, false).await?;
         let reason = Some(reason.into()).filter(|reason| !reason.is_empty());
-        let note = Note::Discarded { position, reason };
-        self.note(stream, position, |_| Some(note.clone())).await
+        let note = Note::Discarded { position: parked.message.position, reason };
+        self.note(parked, |_| Some(note.clone())).await
     }
 
-    async fn check(
-        &self,
-        stream: &StreamName,
-        position: Position,
-        is_first: bool,
-    ) -> Result<(), Error> {
-        let parked = self.of(stream).await?;
+    async fn check(&self, wanted: &Parked, is_first: bool) -> Result<(), Error> {
+        let (stream, position) = (&wanted.stream, wanted.message.position);
+        let queue = queue_of(&self.store, &self.notes_of(stream)).await?;
         let refuse = |rule: String| Err(Invalid::new("parked message", position, rule).into());
-        let Some(message) = parked.iter().find(|parked| parked.position == position) else {
+        let Some(message) = queue.at(position) else {
             return refuse(format!(
                 "subscriber `{}` has parked none at this position of `{stream}`",
                 self.subscriber
             ));
         };
-        match parked.first() {
+        match queue.messages().next() {
             Some(first) if is_first && message.reason.is_none() && first != message => {
                 refuse(format!("it waits behind the one at position {}", first.position))
             }
@@ -225,13 +251,20 @@ impl Parking {
 
     async fn note(
         &self,
-        stream: &StreamName,
-        position: Position,
+        parked: &Parked,
         note: impl Fn(&ParkedMessage) -> Option<Note> + Send + Sync,
     ) -> Result<(), Error> {
-        let parking = ParkingStream::of(&self.subscriber, stream);
-        write_note(&self.store, &parking, None, |queue| queue.at(position).and_then(&note))
+        let (notes, position) = (self.notes_of(&parked.stream), parked.message.position);
+        write_note(&self.store, &notes, None, |queue| queue.at(position).and_then(&note))
             .await
             .map(drop)
     }
+}
+
+fn in_order<'a>(
+    stream: &'a StreamName,
+    queue: &'a ParkedQueue,
+) -> impl Iterator<Item = Parked> + 'a {
+    let of = |message: &ParkedMessage| Parked { stream: stream.clone(), message: message.clone() };
+    queue.messages().map(of)
 }
