@@ -113,6 +113,9 @@ impl<M> Received<M> {
     /// Whether the message was handled before and comes again to rebuild what was made of it: after a
     /// reset, or because a new version of the subscriber catches up with the one before. Effects that
     /// are seen outside, such as a mail, are to be left out then.
+    ///
+    /// A parked message that is handled again is none: it was not done with before, so its effects are
+    /// still to come.
     pub fn is_replay(&self) -> bool {
         self.is_replay
     }

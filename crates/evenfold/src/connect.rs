@@ -45,7 +45,7 @@ pub async fn connect(url: &str) -> Result<Store, Error> {
             Ok(Store::new(evenfold_postgres::Postgres::connect(url).await?))
         }
         _ if scheme == url => {
-            let rule = format!("there is no scheme; {}", rule(scheme));
+            let rule = format!("there is no scheme; {}", rule(""));
             Err(Invalid::new("store URL", url, rule).into())
         }
         _ => Err(Invalid::new("store URL scheme", scheme, rule(scheme)).into()),
@@ -54,6 +54,7 @@ pub async fn connect(url: &str) -> Result<Store, Error> {
 
 fn rule(scheme: &str) -> &'static str {
     match scheme {
+        "memory" => "a store in memory takes nothing more; write `memory:`",
         "sqlite" => "build with the feature `sqlite` of evenfold",
         "postgres" | "postgresql" => "build with the feature `postgres` of evenfold",
         _ => "write `memory:` or `sqlite://FILE`, or `postgres://HOST/DATABASE`",

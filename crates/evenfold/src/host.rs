@@ -152,7 +152,8 @@ impl Host {
     /// Two subscribers with one record of progress would each pass over what the other handled.
     fn into_pollers(self) -> Result<Vec<Poller>, Error> {
         if self.subscribers.is_empty() {
-            return Err(Invalid::new("host", "", "it has no subscriber to run").into());
+            let rule = "a host runs at least one; add it by `.subscriber(…)`";
+            return Err(Invalid::new("number of subscribers", 0, rule).into());
         }
         let mut pollers: Vec<Poller> = Vec::with_capacity(self.subscribers.len());
         for subscriber in self.subscribers {

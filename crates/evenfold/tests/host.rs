@@ -117,6 +117,11 @@ async fn a_host_with_a_subscriber_that_cannot_start_runs_none() {
         .await;
     assert!(refused.unwrap_err().is_invalid());
     assert!(notes.seen().is_empty());
+    let refused = Host::new().run_until_caught_up().await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "number of subscribers `0`: a host runs at least one; add it by `.subscriber(…)`"
+    );
 }
 
 #[tokio::test]

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenfold::prelude::*;
-use evenfold::subscriber::Parking;
-use evenfold::{ErrorPolicy, Position, Store, Subscriber};
+use evenfold::stores::Categories;
+use evenfold::subscriber::{Parked, Parking};
+use evenfold::{ErrorPolicy, Store, Subscriber};
 use story::{AccountEvent, Deposited, Withdrawn, deposit, memory, progress};
 
 /// Notes what it handles of each stream, and fails on amounts that it is told to.
@@ -71,8 +72,9 @@ fn stream(id: u64) -> StreamName {
     StreamName::new(format!("account-{id}")).unwrap()
 }
 
-fn at(position: i64) -> Position {
-    Position::new(position).unwrap()
+/// What is parked of the first account, in its order.
+async fn parked(store: &Store) -> Vec<Parked> {
+    parking(store).of(&stream(1)).await.unwrap()
 }
 
 /// Two accounts, the first of which has a poisoned message in its middle.
@@ -128,7 +130,7 @@ async fn a_replay_goes_on_with_what_waited_behind_and_then_the_stream_flows() {
     let (store, ledger) = poisoned().await;
     parks(&store, &ledger).run_until_caught_up().await.unwrap();
     ledger.mend();
-    parking(&store).replay(&stream(1), at(1)).await.unwrap();
+    parking(&store).replay(&parked(&store).await[0]).await.unwrap();
     deposit(&store, "1", &[5]).await;
     let polled = parks(&store, &ledger).run_until_caught_up().await.unwrap();
     assert_eq!(ledger.by_stream()["account-1"], [1, 13, 3, 4, 5]);
@@ -144,10 +146,11 @@ async fn a_replay_goes_on_with_what_waited_behind_and_then_the_stream_flows() {
 async fn a_replay_that_fails_again_stays_parked_with_its_new_reason() {
     let (store, ledger) = poisoned().await;
     parks(&store, &ledger).run_until_caught_up().await.unwrap();
-    parking(&store).replay(&stream(1), at(1)).await.unwrap();
+    parking(&store).replay(&parked(&store).await[0]).await.unwrap();
     parks(&store, &ledger).run_until_caught_up().await.unwrap();
-    let parked = parking(&store).of(&stream(1)).await.unwrap();
-    assert_eq!((parked.len(), parked[0].attempts, parked[0].is_asked), (3, 4, false));
+    let parked = parked(&store).await;
+    let first = &parked[0].message;
+    assert_eq!((parked.len(), first.attempts, first.is_asked), (3, 4, false));
     assert_eq!(ledger.by_stream()["account-1"], [1]);
 }
 
@@ -155,7 +158,7 @@ async fn a_replay_that_fails_again_stays_parked_with_its_new_reason() {
 async fn what_waits_behind_a_discarded_message_is_handled() {
     let (store, ledger) = poisoned().await;
     parks(&store, &ledger).run_until_caught_up().await.unwrap();
-    parking(&store).discard(&stream(1), at(1), "a test deposit").await.unwrap();
+    parking(&store).discard(&parked(&store).await[0], "a test deposit").await.unwrap();
     parks(&store, &ledger).run_until_caught_up().await.unwrap();
     assert_eq!(ledger.by_stream()["account-1"], [1, 3, 4]);
     assert!(parking(&store).list().await.unwrap().is_empty());
@@ -165,20 +168,96 @@ async fn what_waits_behind_a_discarded_message_is_handled() {
 async fn only_what_is_parked_can_be_replayed_or_discarded() {
     let (store, ledger) = poisoned().await;
     parks(&store, &ledger).run_until_caught_up().await.unwrap();
-    let refused = parking(&store).replay(&stream(1), at(0)).await.unwrap_err();
+    let [first, second, third] = parked(&store).await.try_into().unwrap();
+    let refused = parking(&store).replay(&third).await.unwrap_err();
+    assert_eq!(refused.to_string(), "parked message `3`: it waits behind the one at position 1");
+    let elsewhere = Parked { stream: stream(2), ..first.clone() };
+    let refused = parking(&store).replay(&elsewhere).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "parked message `0`: subscriber `ledger` has parked none at this position of `account-1`"
+        "parked message `1`: subscriber `ledger` has parked none at this position of `account-2`"
     );
-    let refused = parking(&store).replay(&stream(1), at(3)).await.unwrap_err();
-    assert_eq!(refused.to_string(), "parked message `3`: it waits behind the one at position 1");
-    assert!(parking(&store).discard(&stream(2), at(0), "").await.unwrap_err().is_invalid());
-    parking(&store).replay(&stream(1), at(1)).await.unwrap();
-    parking(&store).replay(&stream(1), at(1)).await.unwrap();
-    assert_eq!(parking(&store).replay_all().await.unwrap(), 1);
+    parking(&store).discard(&second, "").await.unwrap();
+    assert!(parking(&store).discard(&second, "").await.unwrap_err().is_invalid());
+    assert!(parking(&store).replay(&second).await.unwrap_err().is_invalid());
+    let other = store.parking("other", "account").unwrap();
+    assert!(other.replay(&first).await.unwrap_err().is_invalid());
+}
+
+#[tokio::test]
+async fn a_replay_that_is_asked_for_already_is_asked_for_once_and_counted_once() {
+    let (store, ledger) = poisoned().await;
+    parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    let first = &parked(&store).await[0];
+    parking(&store).replay(first).await.unwrap();
+    parking(&store).replay(first).await.unwrap();
+    assert_eq!(parking(&store).replay_all().await.unwrap(), 0);
     let notes = StreamName::new("account:parked-ledger+1").unwrap();
     let version = store.messages().stream_version(&notes).await.unwrap().unwrap();
     assert_eq!(version.get(), 3, "a replay that is asked for already is asked for once");
+
+    // It fails again, so it can be asked for again.
+    parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    assert_eq!(parking(&store).replay_all().await.unwrap(), 1);
+    assert_eq!(parking(&store).replay_all().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn the_oldest_of_all_that_is_parked_is_told_first() {
+    let store = memory();
+    for id in [3, 1, 2, 1] {
+        deposit(&store, &id.to_string(), &[13]).await;
+    }
+    let ledger = Ledger::poisoned_by(&[13]);
+    parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    let parked = parking(&store).list().await.unwrap();
+    let told: Vec<_> = parked.iter().map(|it| it.message.global_position.get()).collect();
+    assert_eq!(told, [1, 2, 3, 4]);
+    assert_eq!(parked[0].stream, stream(3));
+}
+
+#[tokio::test]
+async fn what_a_merged_subscriber_has_parked_is_listed_looked_at_replayed_and_discarded() {
+    let (store, ledger) = poisoned().await;
+    parks(&store, &ledger).merged().run_until_caught_up().await.unwrap();
+    assert!(parking(&store).list().await.unwrap().is_empty());
+    let refused = store.parking("ledger", "evenfold").unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "category `evenfold`: what merged subscribers have parked is had by `Store::parking_merged`"
+    );
+
+    let merged = store
+        .parking_merged("ledger", &Categories::of([Category::new("account").unwrap()]).unwrap())
+        .unwrap();
+    let [first, second, third] = merged.list().await.unwrap().try_into().unwrap();
+    assert_eq!(merged.of(&stream(1)).await.unwrap().first(), Some(&first));
+    let message = merged.message(&first).await.unwrap().unwrap();
+    assert_eq!(message.decode::<Deposited>().unwrap().amount, 13);
+    assert!(merged.replay(&third).await.unwrap_err().is_invalid());
+    merged.discard(&second, "a test deposit").await.unwrap();
+    ledger.mend();
+    merged.replay(&first).await.unwrap();
+    parks(&store, &ledger).merged().run_until_caught_up().await.unwrap();
+    assert_eq!(ledger.by_stream()["account-1"], [1, 13, 4]);
+    assert!(merged.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn attempts_that_fail_are_counted_call_by_call_those_at_parked_messages_too() {
+    let (store, ledger) = poisoned().await;
+    let mut by_hand = parks(&store, &ledger).into_poller().unwrap();
+    let polled = by_hand.poll_once().await.unwrap();
+    assert_eq!((polled.failed, polled.parked), (1, 0), "the first try");
+    let polled = by_hand.poll_once().await.unwrap();
+    assert_eq!((polled.failed, polled.parked), (1, 3), "the retry");
+    let polled = by_hand.poll_until_caught_up().await.unwrap();
+    assert_eq!((polled.failed, polled.parked), (0, 0));
+    by_hand.finish().await.unwrap();
+
+    parking(&store).replay_all().await.unwrap();
+    let polled = parks(&store, &ledger).run_until_caught_up().await.unwrap();
+    assert_eq!((polled.failed, polled.replayed), (2, 0), "the replay and its retry");
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,7 +273,7 @@ async fn a_stream_with_too_many_parked_messages_waits_and_goes_on_when_there_is_
     }
     assert!(!running.is_finished(), "it has caught up with a message that it could not park");
     ledger.mend();
-    parking.replay(&stream(1), at(1)).await.unwrap();
+    parking.replay(&parked(&store).await[0]).await.unwrap();
     running.await.unwrap().unwrap();
     assert_eq!(ledger.by_stream()["account-1"], [1, 13, 3, 4]);
 }
@@ -222,8 +301,7 @@ async fn a_message_parked_before_a_crash_is_not_parked_twice() {
         poller.poll_once().await.unwrap();
         poller.poll_once().await.unwrap();
     }
-    let parked = parking(&store).of(&stream(1)).await.unwrap();
-    assert_eq!(parked.len(), 3);
+    assert_eq!(parked(&store).await.len(), 3);
 }
 
 #[tokio::test]

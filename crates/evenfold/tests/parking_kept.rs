@@ -139,7 +139,9 @@ async fn a_version_parks_apart_from_the_one_before_it() {
     assert_eq!(old.seen(), [1, 2, 13, 3]);
     assert_eq!((amounts(&parking(&store)).await, amounts(&of_second).await), (vec![], vec![2, 3]));
     new.mend();
-    of_second.replay(&account(), at(2)).await.unwrap();
+    let parked = of_second.of(&account()).await.unwrap();
+    let first = parked.iter().find(|it| it.message.position == at(2)).unwrap();
+    of_second.replay(first).await.unwrap();
     catch_up(second()).await;
     assert_eq!(new.seen(), [1, 2, 13, 3]);
     assert!(new.mailed().is_empty(), "what the first version has mailed");
@@ -233,7 +235,8 @@ async fn a_replay_that_two_processes_began_has_its_retries_and_its_new_reason() 
         catch_up(parks(&store, &ledger)).await;
         faults.fail_reads(0);
         let parked = parking(&store).of(&account()).await.unwrap();
-        let told = (parked[0].begun, parked[0].is_asked, parked[0].attempts);
+        let told =
+            (parked[0].message.begun, parked[0].message.is_asked, parked[0].message.attempts);
         assert_eq!(told, (0, false, 4), "after {reads} reads");
         // Two parked, one asked for, three begun, one failed.
         let notes = "account:parked-ledger+1".parse().unwrap();
@@ -250,7 +253,8 @@ async fn what_brought_three_processes_down_as_it_waited_can_be_asked_for_with_al
     catch_up(parks(&store, &ledger)).await;
     ledger.mend();
     let begun = || Note::ReplayBegun { position: at(1) };
-    parking(&store).discard(&account(), at(0), "").await.unwrap();
+    let parked = parking(&store).of(&account()).await.unwrap();
+    parking(&store).discard(&parked[0], "").await.unwrap();
     note(&store, "ledger", [begun(), begun(), begun()]).await;
     catch_up(parks(&store, &ledger)).await;
     assert_eq!(amounts(&parking(&store)).await, [1], "it is tried no more");
@@ -274,10 +278,10 @@ async fn a_reason_that_no_store_can_hold_is_stored_as_it_can_be() {
     parking(&store).replay_all().await.unwrap();
     catch_up(parks(&store, &ledger)).await;
     let parked = parking(&store).of(&account()).await.unwrap();
-    let reason = parked[0].reason.as_deref().unwrap();
+    let reason = parked[0].message.reason.as_deref().unwrap();
     assert!(reason.ends_with("bad byte \u{FFFD} in 13"), "{reason}");
-    assert_eq!(parked[0].attempts, 4);
-    parking(&store).discard(&account(), at(0), "\0").await.unwrap();
+    assert_eq!(parked[0].message.attempts, 4);
+    parking(&store).discard(&parked[0], "\0").await.unwrap();
     assert!(parking(&store).list().await.unwrap().is_empty());
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenfold::prelude::*;
+use evenfold::stores::{ProgressStream, SubscriberId};
 use evenfold::{GlobalPosition, Host, Position, StopReason, Store};
 use story::{AccountEvent, Deposit, Deposited, Withdrawn, deposit, memory};
 
@@ -146,28 +147,13 @@ async fn both_versions_run_in_one_host_and_no_mail_is_lost() {
     assert_eq!(new.seen(), (1..20).collect::<Vec<_>>());
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_waits_for_his_write_is_told_when_it_is_handled_or_that_it_is_not() {
-    let store = memory();
-    let view = View::default();
-    deposit(&store, "1", &[1]).await;
-    let account = StreamName::new("account-1").unwrap();
-    let place = store.place("view", "account").unwrap();
-    let short = Duration::from_millis(100);
-    assert!(!place.wait_for(&account, Position::START, short).await.unwrap());
-    catch_up(&store, &view, 1).await;
-    assert!(place.wait_for(&account, Position::START, Duration::ZERO).await.unwrap());
-    let missing = Position::new(7).unwrap();
-    let refused = place.wait_for(&account, missing, short).await.unwrap_err();
-    assert_eq!(refused.to_string(), "position `7`: `account-1` has no message there");
-}
-
 #[tokio::test]
 async fn progress_beyond_the_end_of_the_category_is_refused() {
     let store = memory();
     deposit(&store, "1", &[1]).await;
-    let place = store.place("view", "account").unwrap();
-    place.reset_to(GlobalPosition::new(900).unwrap()).await.unwrap();
+    let view = SubscriberId::new("view").unwrap();
+    let stream = ProgressStream::of_category(&AccountEvent::category(), &view, None);
+    store.messages().record_progress(&stream, 899, evenfold::Uuid::from_u128(899)).await.unwrap();
     let view = store.subscriber("view", View::default());
     let error = view.run_until_caught_up().await.unwrap_err();
     assert!(error.is_unreadable_progress());

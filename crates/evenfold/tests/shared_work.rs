@@ -230,6 +230,54 @@ async fn a_static_member_does_not_begin_where_its_group_had_another_size() {
 }
 
 #[tokio::test]
+async fn who_worked_alone_does_not_begin_anew_in_a_group_nor_a_group_alone() {
+    let start = evenfold::GlobalPosition::START;
+    let shared: [fn(Subscriber) -> Subscriber; 2] = [|it| it.leased(4), |it| it.group(0, 4)];
+    for share in shared {
+        let store = memory();
+        round(&store, 1).await;
+        let book = Book::default();
+        let clerk = |id| store.subscriber(id, Clerk(book.clone(), 0));
+        clerk("alone").version(2).run_until_caught_up().await.unwrap();
+        share(clerk("shared")).run_until_caught_up().await.unwrap();
+        let handled = book.len();
+
+        let refused = share(clerk("alone")).run_until_caught_up().await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "consumer group size `4`: subscriber `alone` of `account` has progress as one that works \
+             alone, which says nothing of where one of 4 begins; say that by `.start_at(…)`"
+        );
+        let refused = clerk("shared").run_until_caught_up().await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "subscriber `shared`: subscriber `shared` of `account` has progress as a group of 4, \
+             which says nothing of where one that works alone begins; say that by `.start_at(…)`"
+        );
+        assert_eq!(book.len(), handled, "nothing is handled again before that is said");
+
+        share(clerk("alone")).start_at(start).run_until_caught_up().await.unwrap();
+        clerk("shared").start_at(start).run_until_caught_up().await.unwrap();
+        // Both have progress of their own now.
+        share(clerk("alone")).run_until_caught_up().await.unwrap();
+        clerk("shared").run_until_caught_up().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn versions_filters_and_other_subscribers_say_nothing_of_how_one_is_shared() {
+    let store = memory();
+    round(&store, 1).await;
+    let book = Book::default();
+    let clerk = |id| store.subscriber(id, Clerk(book.clone(), 0));
+    clerk("clerk").run_until_caught_up().await.unwrap();
+    clerk("clerk").version(2).run_until_caught_up().await.unwrap();
+    clerk("clerk").version(3).run_until_caught_up().await.unwrap();
+    clerk("clerk").correlated_with("transfer").group(0, 2).run_until_caught_up().await.unwrap();
+    clerk("other").leased(4).run_until_caught_up().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_group_of_another_size_is_refused() {
     let store = memory();
     round(&store, 1).await;

@@ -63,6 +63,16 @@ async fn a_name_that_is_illegal_is_refused_before_anything_is_written() {
 }
 
 #[tokio::test]
+async fn a_store_in_memory_takes_no_parameters_and_says_so() {
+    let refused = evenfold::connect("memory:?x=1").await.unwrap_err();
+    assert!(refused.is_invalid());
+    assert_eq!(
+        refused.to_string(),
+        "store URL scheme `memory`: a store in memory takes nothing more; write `memory:`"
+    );
+}
+
+#[tokio::test]
 async fn ids_come_from_the_seam() {
     let store = memory().with_ids(CountedIds::default());
     store.write("account-1", Deposited { amount: 1 }).await.unwrap();

@@ -177,14 +177,45 @@ impl OfAnotherCategory {
 async fn options_that_cannot_be_run_are_refused_by_name() {
     let store = memory();
     let new = || store.subscriber("notes", Notes::default());
-    let cases: [(Subscriber, &str); 10] = [
+    let [short, long] = [1, 5].map(Duration::from_millis);
+    let cases: [(Subscriber, &str); 18] = [
         (store.subscriber("a+b", Notes::default()), "subscriber id `a+b`: "),
         (new().batch_size(0), "batch size `0`: a page holds 1 to 1000000 messages"),
         (new().poll_interval(Duration::ZERO), "poll interval `0s`: "),
         (new().error_delay(Duration::ZERO), "error delay `0s`: "),
         (new().progress_interval(0), "progress interval `0`: "),
         (new().group(3, 3), "consumer group member `3`: the members of a group of 3 are 0 to 2"),
-        (new().entity("1").group(0, 2), "stream name `account-1`: its subscriber takes no"),
+        (
+            new().entity("1").group(0, 2),
+            "stream name `account-1`: `.entity(…)` or `.stream(…)` reads one stream, so \
+             `.group(…)` does not go with it",
+        ),
+        (
+            new().entity("1").merged_all().leased(2).correlated_with("transfer"),
+            "stream name `account-1`: `.entity(…)` or `.stream(…)` reads one stream, so \
+             `.leased(…)`, `.correlated_with(…)` and `.merged_all()` do not go with it",
+        ),
+        (
+            new().merged().leased(2),
+            "subscriber `notes`: `.merged()` reads several categories by one cursor, so \
+             `.leased(…)` does not go with it",
+        ),
+        (new().version(0), "version `0`: versions are counted from 1"),
+        (
+            new().leased(2).version(2),
+            "version `2`: a subscriber that shares its work (`.leased`, `.group`) has no versions; \
+             use another id, or `reset_to`",
+        ),
+        (
+            new().leased(2).group(0, 2),
+            "subscriber `notes`: `.leased(…)` shares all of a category, so `.group(…)` and",
+        ),
+        (new().lease_term(long), "lease term `5ms`: there are no leases; say `.leased(…)` too"),
+        (new().leased(2).lease_term(Duration::ZERO), "lease term `0ns`: it must be longer than"),
+        (
+            new().errors(ErrorPolicy::park().delays(long, short)),
+            "first delay `5ms`: it is longer than the longest, 1ms",
+        ),
         (new().start_at(Position::START), "start `0`: a subscriber of a category starts at a"),
         (new().handler(Notes::default()), "handler `Notes`: subscriber `notes` has another"),
         (

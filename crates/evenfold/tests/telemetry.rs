@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use evenfold::prelude::*;
-use evenfold::{ErrorPolicy, Host, Position, Store, Subscriber};
+use evenfold::{ErrorPolicy, Host, Store, Subscriber};
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Label, Recorder,
     SharedString, Unit,
@@ -214,8 +214,9 @@ async fn everything(ear: Ear) {
 
     clerk(&store, "parks", ErrorPolicy::park()).run_until_caught_up().await.unwrap();
     let parking = store.parking("parks", "account").unwrap();
-    let stream = StreamName::new("account-1").unwrap();
-    parking.discard(&stream, Position::new(2).unwrap(), "it is 13").await.unwrap();
+    let parked = parking.list().await.unwrap();
+    assert_eq!(parked[0].message.position.get(), 2);
+    parking.discard(&parked[0], "it is 13").await.unwrap();
     clerk(&store, "parks", ErrorPolicy::park()).run_until_caught_up().await.unwrap();
 
     let host = Host::new().subscriber(clerk(&store, "parks", ErrorPolicy::park()));
@@ -292,7 +293,7 @@ fn a_replay_that_has_ended_is_no_message_that_comes_again() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         // It fails for good, and is asked for again and given up while it waits for the next try.
-        while parking.of(&stream).await.unwrap()[0].is_asked {
+        while parking.of(&stream).await.unwrap()[0].message.is_asked {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         tokio::time::sleep(Duration::from_secs(30)).await;
@@ -301,7 +302,8 @@ fn a_replay_that_has_ended_is_no_message_that_comes_again() {
         while ear.number("retrying") != Some(1.0) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        parking.discard(&stream, Position::START, "").await.unwrap();
+        let parked = parking.of(&stream).await.unwrap();
+        parking.discard(&parked[0], "").await.unwrap();
         while !parking.list().await.unwrap().is_empty() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }

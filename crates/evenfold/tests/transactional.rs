@@ -138,6 +138,9 @@ async fn a_handler_that_asks_for_another_transaction_is_told_which_there_is() {
     let error = format!("{:#}", stops.run_until_caught_up().await.unwrap_err());
     assert!(error.contains("a handler needs a `evenfold_testkit::"), "{error}");
     assert!(error.contains("the store of this subscriber hands out `evenfold_core::"), "{error}");
+    let none = Context::empty().require::<evenfold::sqlite::Transaction>().map(drop);
+    let none = none.unwrap_err().to_string();
+    assert_eq!(none, "a handler needs a `evenfold::sqlite::Transaction`", "where it is public");
     let plain = memory.subscriber("plain", Counts(Notes::default()));
     let plain = plain.errors(ErrorPolicy::stop().retries(0)).run_until_caught_up();
     let error = format!("{:#}", plain.await.unwrap_err());

@@ -127,6 +127,10 @@ impl WriteStore for Transaction {
 read_within!(Transaction);
 
 impl HandlerTransaction for Transaction {
+    fn name() -> &'static str {
+        "evenfold::postgres::Transaction"
+    }
+
     fn commit(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
         let ended = self.end();
         async { ended.await.map_err(|error| while_doing("committing a transaction", error)) }

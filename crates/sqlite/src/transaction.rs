@@ -230,6 +230,10 @@ impl fmt::Debug for Transaction {
 }
 
 impl HandlerTransaction for Transaction {
+    fn name() -> &'static str {
+        "evenfold::sqlite::Transaction"
+    }
+
     fn commit(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
         async {
             let committed = self.on.into_inner().commit().await;

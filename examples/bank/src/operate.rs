@@ -6,7 +6,7 @@ use std::io::Write;
 
 use evenfold::error::BoxError;
 use evenfold::prelude::*;
-use evenfold::{ErrorPolicy, Host, Parking, Store, Subscriber};
+use evenfold::{ErrorPolicy, GlobalPosition, Host, Parking, Store, Subscriber};
 
 use crate::args::Args;
 use crate::messages::{AccountCommand, AccountEvent};
@@ -17,11 +17,15 @@ const BUCKETS: u16 = 8;
 
 /// Who handles the commands, and who carries transfers. What fails is parked: its account waits, the
 /// others go on.
+///
+/// Who works alone and who shares keep progress apart, so where the other begins is said: at the start.
+/// What was handled before has its effects, and following it again changes nothing.
 pub(crate) fn subscribers(store: &Store, args: &Args) -> [Subscriber; 2] {
     let teller = store.subscriber("teller", Teller(store.entities()));
     let courier = store.subscriber("courier", Courier(store.entities()));
     let teller = if args.strict { teller.strict() } else { teller };
-    [teller, courier].map(|subscriber| subscriber.errors(ErrorPolicy::park()))
+    [teller, courier]
+        .map(|subscriber| subscriber.errors(ErrorPolicy::park()).start_at(GlobalPosition::START))
 }
 
 /// Handles commands until a signal. Several banks on one store share the accounts among them.

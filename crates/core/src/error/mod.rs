@@ -27,7 +27,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Ask it what it is: [`is_conflict`](Self::is_conflict), [`is_unavailable`](Self::is_unavailable)
 /// and so on. Its text names the values concerned; causes are reached by `source()`. `{:#}` prints
 /// the text and its causes in one line, `{:?}` in several, so that a `main` that returns it tells a
-/// person what happened.
+/// person what happened. A cause that the text above it ends with is not told twice.
 #[derive(Clone)]
 pub struct Error(Arc<Kind>);
 
@@ -73,8 +73,8 @@ impl Error {
         Self(Arc::new(Kind::Lacks { ability, hint: hint.into() }))
     }
 
-    /// The store did not answer, so the outcome is unknown and the call may be made again:
-    /// a lost connection, a time-out, a lock that was not had in time.
+    /// The store is not available, so the outcome is unknown and the call may be made again: a lost
+    /// connection, a time-out, a lock that was not had in time, no host that does what it is for.
     pub fn unavailable(doing: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self(Arc::new(Kind::Unavailable { doing: doing.into(), source: source.into() }))
     }
@@ -152,7 +152,7 @@ impl Error {
         }
     }
 
-    /// Whether the store did not answer; the outcome is unknown and the call may be made again.
+    /// Whether the store was not available; the outcome is unknown and the call may be made again.
     pub fn is_unavailable(&self) -> bool {
         matches!(&*self.0, Kind::Unavailable { .. })
     }
@@ -175,10 +175,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_text(f)?;
         if f.alternate() {
-            let first = std::error::Error::source(self);
-            for cause in std::iter::successors(first, |cause| cause.source()) {
-                write!(f, ": {cause}")?;
-            }
+            return write_causes(f, self, ": ");
         }
         Ok(())
     }
@@ -201,12 +198,16 @@ impl Error {
                 write!(f, "the progress recorded in `{stream}` cannot be read: {fault}")
             }
             Kind::Superseded { subscriber, conflict } => {
-                write!(f, "another process runs subscriber `{subscriber}` too: {conflict}")
+                write!(
+                    f,
+                    "another process runs subscriber `{subscriber}` too, or its progress was reset: \
+                     {conflict}"
+                )
             }
             Kind::Lacks { ability, hint } => {
                 write!(f, "the store lacks an ability, {ability}: {hint}")
             }
-            Kind::Unavailable { doing, .. } => write!(f, "the store did not answer: {doing}"),
+            Kind::Unavailable { doing, .. } => write!(f, "the store is not available: {doing}"),
             Kind::Rejected(rejection) => write!(f, "{rejection}"),
             Kind::Failed { doing, .. } => f.write_str(doing),
         }
@@ -234,10 +235,23 @@ impl std::error::Error for Error {
 /// The text of an error and, behind `caused by:`, of everything beneath it.
 fn write_chain(f: &mut fmt::Formatter<'_>, error: &dyn std::error::Error) -> fmt::Result {
     write!(f, "{error}")?;
-    let mut cause = error.source();
-    while let Some(below) = cause {
-        write!(f, "\ncaused by: {below}")?;
-        cause = below.source();
+    write_causes(f, error, "\ncaused by: ")
+}
+
+/// The texts beneath an error, each behind the joint. Many errors of others end with the text of their
+/// cause, which is not told again.
+fn write_causes(
+    f: &mut fmt::Formatter<'_>,
+    error: &dyn std::error::Error,
+    joint: &str,
+) -> fmt::Result {
+    let mut above = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
+        let text = cause.to_string();
+        if !above.ends_with(&text) {
+            write!(f, "{joint}{text}")?;
+            above = text;
+        }
     }
     Ok(())
 }
@@ -299,5 +313,31 @@ mod tests {
         assert_eq!(format!("{error:?}"), "opening `x`\ncaused by: no such file");
         assert_eq!(format!("{error:#}"), "opening `x`: no such file");
         assert_eq!(format!("{error}"), "opening `x`");
+    }
+
+    #[test]
+    fn a_cause_that_the_text_above_it_ends_with_is_told_once() {
+        let refused = || std::io::Error::other(Said("it is refused", None));
+        let sent = Said("sending: it is refused", Some(refused()));
+        let error = Error::failed("asking `x`", sent);
+        assert_eq!(format!("{error:#}"), "asking `x`: sending: it is refused");
+        assert_eq!(format!("{error:?}"), "asking `x`\ncaused by: sending: it is refused");
+        let other = Error::failed("asking `x`", Said("sending", Some(refused())));
+        assert_eq!(format!("{other:#}"), "asking `x`: sending: it is refused");
+    }
+
+    #[derive(Debug)]
+    struct Said(&'static str, Option<std::io::Error>);
+
+    impl fmt::Display for Said {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Said {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            self.1.as_ref().map(|cause| -> &(dyn std::error::Error + 'static) { cause })
+        }
     }
 }

@@ -51,6 +51,15 @@ pub trait HandlerTransaction: WriteStore + Any {
     /// Undoes everything done in it, and lets others write before this is done. Where the store does
     /// not answer, it undoes it by itself.
     fn rollback(self: Box<Self>) -> BoxFuture<'static, ()>;
+
+    /// What an application writes for this type, for the texts of errors; its full name, which says a
+    /// path that may be private.
+    fn name() -> &'static str
+    where
+        Self: Sized,
+    {
+        type_name::<Self>()
+    }
 }
 
 /// What a store hands to the handlers of one message: nothing, or a transaction of its own.
@@ -106,7 +115,7 @@ impl Context {
     /// A context with a transaction of the store's.
     pub fn with<T: HandlerTransaction>(transaction: T) -> Self {
         let transaction = Box::new(transaction);
-        Self { held: Some(Held { transaction, type_name: type_name::<T>() }) }
+        Self { held: Some(Held { transaction, type_name: T::name() }) }
     }
 
     /// The transaction, if the store hands out one of this type.
@@ -127,7 +136,7 @@ impl Context {
                 None => without_transaction(),
                 Some(held) => format!("the store of this subscriber hands out `{held}`"),
             };
-            Error::failed(format!("a handler needs a `{}`", type_name::<T>()), missing)
+            Error::failed(format!("a handler needs a `{}`", T::name()), missing)
         })
     }
 

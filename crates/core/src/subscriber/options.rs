@@ -173,7 +173,7 @@ impl ErrorPolicy {
     }
 
     /// How long it waits before the first retry (100 ms), doubled for each further one, and at most
-    /// (10 s).
+    /// (10 s). A first delay beyond the longest is refused where the policy is set.
     #[must_use]
     pub const fn delays(mut self, first: Duration, longest: Duration) -> Self {
         self.first_delay = first;
@@ -187,6 +187,22 @@ impl ErrorPolicy {
     pub const fn jitter(mut self, percent: u8) -> Self {
         self.jitter = percent;
         self
+    }
+
+    /// Refuses a policy that contradicts itself.
+    ///
+    /// # Errors
+    ///
+    /// When the first delay is longer than the longest.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let (first, longest) = (self.first_delay, self.longest_delay);
+        if first > longest {
+            let rule = format!(
+                "it is longer than the longest, {longest:?}; write `.delays({longest:?}, {first:?})`"
+            );
+            return Err(Invalid::new("first delay", format!("{first:?}"), rule));
+        }
+        Ok(())
     }
 
     /// How long it waits after so many retries of the message at this place.

@@ -59,7 +59,7 @@ pub struct Subscriber {
     pub(super) group: Option<(i64, i64)>,
     pub(super) version: u32,
     pub(super) leased: Option<u16>,
-    pub(super) lease_term: Duration,
+    pub(super) lease_term: Option<Duration>,
     pub(super) strict: bool,
     pub(super) converters: Converters,
     pub(super) on_error: Vec<Report>,
@@ -72,6 +72,16 @@ pub(super) enum Merging {
     /// The categories of the handlers.
     Handled,
     All,
+}
+
+impl Merging {
+    /// What was written for it.
+    pub(super) fn call(self) -> &'static str {
+        match self {
+            Self::Handled => "`.merged()`",
+            Self::All => "`.merged_all()`",
+        }
+    }
 }
 
 pub(super) type Report = Arc<dyn Fn(&Failure<'_>) + Send + Sync>;
@@ -117,7 +127,7 @@ impl Subscriber {
             group: None,
             version: 1,
             leased: None,
-            lease_term: Duration::from_secs(10),
+            lease_term: None,
             strict: false,
             converters: Converters::default(),
             on_error: Vec::new(),
@@ -145,13 +155,17 @@ impl Subscriber {
     /// Reads the categories of all its handlers by one cursor, in the order of global positions, and
     /// misses nothing. See [`MergedStore`](crate::stores::MergedStore) for what that takes: a store
     /// that can do it is looked for when it starts.
+    ///
+    /// Its books are kept by its id and all its categories together: what it has parked is had by
+    /// [`Store::parking_merged`], its place by [`Store::place_merged`].
     pub fn merged(mut self) -> Self {
         self.merged = Some(Merging::Handled);
         self
     }
 
     /// Reads every category by one cursor, but for those in which subscribers keep their books; what
-    /// is in no handler's set is passed over.
+    /// is in no handler's set is passed over. Its books are kept as those of one that is
+    /// [merged](Self::merged).
     pub fn merged_all(mut self) -> Self {
         self.merged = Some(Merging::All);
         self
@@ -292,7 +306,9 @@ impl Subscriber {
     }
 
     /// Takes part in a group that shares the category: only the streams of this member, counted
-    /// from 0. Each member keeps its own progress, under its number and the size of the group.
+    /// from 0. Each member keeps its own progress, under its number and the size of the group; where
+    /// the subscriber has progress alone or in a group of another size, a new member is refused unless
+    /// [`start_at`](Self::start_at) says where it begins.
     pub fn group(mut self, member: u16, size: u16) -> Self {
         self.group = Some((member.into(), size.into()));
         self
@@ -320,15 +336,18 @@ impl Subscriber {
     /// each process that there will ever be. Bucket 3 of 16 is what member 3 of a
     /// [group](Self::group) of 16 reads, and keeps its progress in the same place. The number cannot
     /// be changed later. Streams without an id fall to nobody.
+    ///
+    /// Progress of the same subscriber alone, or in another number of parts, says nothing of where each
+    /// bucket begins; where there is some, [`start_at`](Self::start_at) is to say it.
     pub fn leased(mut self, buckets: u16) -> Self {
         self.leased = Some(buckets);
         self
     }
 
     /// For how long a process that is not heard of keeps its part; 10 s. It tells that it lives three
-    /// times as often.
+    /// times as often. Without [`leased`](Self::leased) it is refused.
     pub fn lease_term(mut self, term: Duration) -> Self {
-        self.lease_term = term;
+        self.lease_term = Some(term);
         self
     }
 

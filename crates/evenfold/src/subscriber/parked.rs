@@ -3,20 +3,20 @@
 //! Owns the requests that are noted in the parking streams. The subscriber itself replays, for it has
 //! the handlers and keeps the order; it looks for notes every second.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evenfold_core::error::Invalid;
 use evenfold_core::message::Recorded;
 use evenfold_core::store::{
-    BatchSize, CategoryQuery, Note, ParkedMessage, ParkedQueue, ParkingLot, SubscriberId,
-    category_messages,
+    BatchSize, Categories, CategoryQuery, Note, ParkedMessage, ParkedQueue, ParkingLot,
+    SubscriberId, category_messages,
 };
 use futures::TryStreamExt;
 
 use super::parking::{queue_of, write_note};
-use crate::{Category, Error, GlobalPosition, Position, Store, StreamName};
+use crate::{Category, Error, GlobalPosition, Store, StreamName};
 
-/// The messages that one subscriber of a category has parked, for people and tools.
+/// The messages that one subscriber has parked, for people and tools.
 ///
 /// # Examples
 ///
@@ -58,7 +58,7 @@ use crate::{Category, Error, GlobalPosition, Position, Store, StreamName};
 /// assert_eq!(parked[1].message.reason, None); // it waits behind the first
 ///
 /// # printer.is_mended.store(true, Ordering::Relaxed);
-/// parking.replay(&first.stream, first.message.position).await?;
+/// parking.replay(first).await?;
 /// let print = store.subscriber("printer", printer).errors(policy);
 /// assert_eq!(print.run_until_caught_up().await?.replayed, 2);
 /// assert!(parking.list().await?.is_empty());
@@ -81,19 +81,45 @@ pub struct Parked {
 }
 
 impl Store {
-    /// The messages that a subscriber of a category has parked.
+    /// The messages that a subscriber of a category has parked; those of one that is merged are had by
+    /// [`parking_merged`](Self::parking_merged).
+    ///
+    /// A subscriber that nobody knows has parked nothing: its list is empty, and that is no error.
+    /// Whether there is one of this id, and how much it has parked, [`status`](Self::status) tells.
     ///
     /// # Errors
     ///
-    /// When the id or the category is invalid.
+    /// When the id or the category is invalid, or the category is that of the books of merged
+    /// subscribers.
     pub fn parking(
         &self,
         subscriber: &str,
         category: impl TryInto<Category, Error: Into<Error>>,
     ) -> Result<Parking, Error> {
-        let subscriber = SubscriberId::new(subscriber)?;
         let category = category.try_into().map_err(Into::into)?;
-        Ok(Parking { store: self.clone(), lot: ParkingLot::of_category(&category, &subscriber) })
+        let subscriber = SubscriberId::new(subscriber)?;
+        let lot = ParkingLot::of_category(&category, &subscriber);
+        if lot == ParkingLot::of_merged(&Categories::all(), &subscriber) {
+            let rule = "what merged subscribers have parked is had by `Store::parking_merged`";
+            return Err(Invalid::new("category", category, rule).into());
+        }
+        Ok(Parking { store: self.clone(), lot })
+    }
+
+    /// The messages that a subscriber has parked that reads several categories by one cursor: the same
+    /// categories as those of its handlers where it is [merged](crate::Subscriber::merged),
+    /// [all](Categories::all) where it reads [all](crate::Subscriber::merged_all).
+    ///
+    /// # Errors
+    ///
+    /// When the id is invalid.
+    pub fn parking_merged(
+        &self,
+        subscriber: &str,
+        categories: &Categories,
+    ) -> Result<Parking, Error> {
+        let subscriber = SubscriberId::new(subscriber)?;
+        Ok(Parking { store: self.clone(), lot: ParkingLot::of_merged(categories, &subscriber) })
     }
 }
 
@@ -132,7 +158,7 @@ impl Parking {
         Self { lot: self.lot.by_stream(), ..self }
     }
 
-    /// Every parked message, stream by stream, those of a stream in its order.
+    /// Every parked message, the oldest first: in the order in which they were written.
     ///
     /// # Errors
     ///
@@ -153,14 +179,10 @@ impl Parking {
                 queues.remove(&stream);
             }
         }
-        let parked = |(stream, queue): (StreamName, ParkedQueue)| {
-            let of = |message: &ParkedMessage| Parked {
-                stream: stream.clone(),
-                message: message.clone(),
-            };
-            queue.messages().map(of).collect::<Vec<_>>()
-        };
-        Ok(queues.into_iter().flat_map(parked).collect())
+        let parked = queues.iter().flat_map(|(stream, queue)| in_order(stream, queue));
+        let mut parked: Vec<_> = parked.collect();
+        parked.sort_by_key(|parked| parked.message.global_position);
+        Ok(parked)
     }
 
     /// The messages of one stream that are parked, in its order.
@@ -168,10 +190,13 @@ impl Parking {
     /// # Errors
     ///
     /// When the store fails, or a note does not read.
-    pub async fn of(&self, stream: &StreamName) -> Result<Vec<ParkedMessage>, Error> {
-        let parking = self.lot.parking(stream);
-        let queue = queue_of(&self.store, &parking, ParkedQueue::default()).await?;
-        Ok(queue.messages().cloned().collect())
+    pub async fn of(&self, stream: &StreamName) -> Result<Vec<Parked>, Error> {
+        let queue = self.queue(stream).await?;
+        Ok(in_order(stream, &queue).collect())
+    }
+
+    async fn queue(&self, stream: &StreamName) -> Result<ParkedQueue, Error> {
+        queue_of(&self.store, &self.lot.parking(stream), ParkedQueue::default()).await
     }
 
     /// The parked message itself; none when it is there no more.
@@ -183,70 +208,64 @@ impl Parking {
         self.store.messages().message(parked.message.message_id).await
     }
 
-    /// Asks the subscriber to handle the first parked message of a stream again. When it is done with
-    /// that, it goes on with those that wait behind it.
+    /// Asks the subscriber to handle a parked message again, the first of its stream. When it is done
+    /// with that, it goes on with those that wait behind it.
     ///
     /// # Errors
     ///
-    /// When there is no parked message at this position, or it waits behind another one; when the
-    /// store fails.
-    pub async fn replay(&self, stream: &StreamName, position: Position) -> Result<(), Error> {
-        self.check(stream, position, true).await?;
-        self.note(stream, position, ask).await
+    /// When the message is not parked any more, or waits behind another one; when the store fails.
+    pub async fn replay(&self, parked: &Parked) -> Result<(), Error> {
+        self.check(parked, true).await?;
+        self.note(parked, ask).await
     }
 
-    /// Asks for every stream what [`replay`](Self::replay) asks for one, and tells of how many.
+    /// Asks for every stream what [`replay`](Self::replay) asks for one message, and tells for how many
+    /// it did: what was asked for already, and is not tried yet, is not asked for again.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub async fn replay_all(&self) -> Result<usize, Error> {
-        let (mut asked, mut before) = (0, None);
-        for Parked { stream, message } in self.list().await? {
-            let is_first = before.replace(stream.clone()).as_ref() != Some(&stream);
+        let (mut asked, mut seen) = (0, BTreeSet::new());
+        for parked in self.list().await? {
             // One that waits behind another comes when that is done with.
-            if !is_first && message.reason.is_none() {
-                continue;
+            let is_due = seen.insert(parked.stream.clone()) || parked.message.reason.is_some();
+            if is_due && ask(&parked.message).is_some() {
+                self.note(&parked, ask).await?;
+                asked += 1;
             }
-            self.note(&stream, message.position, ask).await?;
-            asked += 1;
         }
         Ok(asked)
     }
 
     /// Gives a parked message up: it is never handled. Those that wait behind it are handled when it
-    /// was the first.
+    /// was the first. The reason stays in the store; an empty one is none.
     ///
     /// # Errors
     ///
-    /// When there is no parked message at this position; when the store fails.
+    /// When the message is not parked any more; when the store fails.
     pub async fn discard(
         &self,
-        stream: &StreamName,
-        position: Position,
+        parked: &Parked,
         reason: impl Into<String> + Send,
     ) -> Result<(), Error> {
-        self.check(stream, position, false).await?;
+        self.check(parked, false).await?;
         let reason = Some(reason.into()).filter(|reason| !reason.is_empty());
-        let note = Note::Discarded { position, reason };
-        self.note(stream, position, |_| Some(note.clone())).await
+        let note = Note::Discarded { position: parked.message.position, reason };
+        self.note(parked, |_| Some(note.clone())).await
     }
 
-    async fn check(
-        &self,
-        stream: &StreamName,
-        position: Position,
-        is_first: bool,
-    ) -> Result<(), Error> {
-        let parked = self.of(stream).await?;
+    async fn check(&self, wanted: &Parked, is_first: bool) -> Result<(), Error> {
+        let (stream, position) = (&wanted.stream, wanted.message.position);
+        let queue = self.queue(stream).await?;
         let refuse = |rule: String| Err(Invalid::new("parked message", position, rule).into());
-        let Some(message) = parked.iter().find(|parked| parked.position == position) else {
+        let Some(message) = queue.at(position) else {
             return refuse(format!(
                 "subscriber `{}` has parked none at this position of `{stream}`",
                 self.lot.subscriber()
             ));
         };
-        match parked.first() {
+        match queue.messages().next() {
             Some(first) if is_first && message.reason.is_none() && first != message => {
                 refuse(format!("it waits behind the one at position {}", first.position))
             }
@@ -256,13 +275,21 @@ impl Parking {
 
     async fn note(
         &self,
-        stream: &StreamName,
-        position: Position,
+        parked: &Parked,
         note: impl Fn(&ParkedMessage) -> Option<Note> + Send + Sync,
     ) -> Result<(), Error> {
-        let (parking, known) = (self.lot.parking(stream), ParkedQueue::default());
+        let (parking, known) = (self.lot.parking(&parked.stream), ParkedQueue::default());
+        let position = parked.message.position;
         write_note(&self.store, &parking, known, None, |queue| queue.at(position).and_then(&note))
             .await
             .map(drop)
     }
+}
+
+fn in_order<'a>(
+    stream: &'a StreamName,
+    queue: &'a ParkedQueue,
+) -> impl Iterator<Item = Parked> + 'a {
+    let of = |message: &ParkedMessage| Parked { stream: stream.clone(), message: message.clone() };
+    queue.messages().map(of)
 }

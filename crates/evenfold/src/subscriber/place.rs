@@ -3,24 +3,31 @@
 //! Owns waiting until one's own write is handled, and the reset. Lists of all subscribers are in
 //! `status.rs`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use evenfold_core::error::Invalid;
-use evenfold_core::store::{BatchSize, ConsumerGroup, Progress, ProgressStream, SubscriberId};
+use evenfold_core::store::{
+    BatchSize, Categories, ConsumerGroup, Progress, ProgressName, ProgressStream, Reads,
+    SubscriberId,
+};
 use tokio::time::Instant;
 
 use super::leases::bucket_of;
-use super::records::Book;
-use crate::{Category, Error, ExpectedVersion, GlobalPosition, Position, Store, StreamName};
+use super::records::{Book, names_of};
+use crate::{Category, Error, GlobalPosition, Position, Store, StreamName};
 
 /// The pauses between two looks at a progress record: from the first, doubled, to the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 
-/// The place of one subscriber of a category.
+/// How often a reset is written again because the subscriber recorded its progress in between.
+const GOES: u32 = 20;
+
+/// The place of one subscriber of a category, or of several by one cursor.
 ///
 /// # Examples
 ///
-/// Reading one's own write: the command is sent, and the view is looked at when it is there.
+/// Reading one's own write: an event is written, and the view is looked at when it is there.
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,13 +60,14 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_m
 pub struct SubscriberPlace {
     store: Store,
     subscriber: SubscriberId,
-    category: Category,
+    reads: Reads,
     version: u32,
     buckets: Option<u16>,
 }
 
 impl Store {
-    /// The place of a subscriber of a category.
+    /// The place of a subscriber of a category; that of one that is merged is had by
+    /// [`place_merged`](Self::place_merged).
     ///
     /// # Errors
     ///
@@ -69,9 +77,59 @@ impl Store {
         subscriber: &str,
         category: impl TryInto<Category, Error: Into<Error>>,
     ) -> Result<SubscriberPlace, Error> {
-        let category = category.try_into().map_err(Into::into)?;
+        self.place_in(subscriber, Reads::Category(category.try_into().map_err(Into::into)?))
+    }
+
+    /// The place of a subscriber that reads several categories by one cursor: the same categories as
+    /// those of its handlers where it is [merged](crate::Subscriber::merged),
+    /// [all](Categories::all) where it reads [all](crate::Subscriber::merged_all).
+    ///
+    /// # Errors
+    ///
+    /// When the id is invalid.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use evenfold::GlobalPosition;
+    /// use evenfold::prelude::*;
+    /// use evenfold::stores::Categories;
+    /// # #[derive(Message)] struct Deposit { amount: u64 }
+    /// # #[derive(Messages)] #[messages(category = "account:command")]
+    /// # enum AccountCommand { Deposit(Deposit) }
+    /// # #[derive(Message)] struct Deposited { amount: u64 }
+    /// # #[derive(Messages)] #[messages(category = "account")]
+    /// # enum AccountEvent { Deposited(Deposited) }
+    /// # struct Asked;
+    /// # #[handler(AccountCommand)]
+    /// # impl Asked { async fn deposit(&self, _: Received<Deposit>) {} }
+    /// # struct Got;
+    /// # #[handler(AccountEvent)]
+    /// # impl Got { async fn deposited(&self, _: Received<Deposited>) {} }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = evenfold::connect("memory:").await?;
+    /// # store.send::<AccountEvent>("ann", Deposited { amount: 5 }).await?;
+    /// let log = || store.subscriber("log", Asked).also(Got).merged();
+    /// log().run_until_caught_up().await?;
+    ///
+    /// let both = Categories::of([AccountCommand::category(), AccountEvent::category()])?;
+    /// store.place_merged("log", both)?.reset_to(GlobalPosition::START).await?;
+    /// assert_eq!(log().run_until_caught_up().await?.handled, 1); // once more
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn place_merged(
+        &self,
+        subscriber: &str,
+        categories: Categories,
+    ) -> Result<SubscriberPlace, Error> {
+        self.place_in(subscriber, Reads::Merged(categories))
+    }
+
+    fn place_in(&self, subscriber: &str, reads: Reads) -> Result<SubscriberPlace, Error> {
         let subscriber = SubscriberId::new(subscriber)?;
-        Ok(SubscriberPlace { store: self.clone(), subscriber, category, version: 1, buckets: None })
+        Ok(SubscriberPlace { store: self.clone(), subscriber, reads, version: 1, buckets: None })
     }
 }
 
@@ -92,28 +150,56 @@ impl SubscriberPlace {
     }
 
     fn lane(&self, lane: u16) -> Result<ProgressStream, Error> {
-        let group = match self.buckets {
+        let member = match self.buckets {
             Some(buckets) => Some(ConsumerGroup::new(lane.into(), buckets.into())?),
             None => None,
         };
-        let stream = ProgressStream::of_category(&self.category, &self.subscriber, group);
-        Ok(stream.version(self.version))
+        let name = ProgressName {
+            subscriber: self.subscriber.clone(),
+            reads: self.reads.clone(),
+            member,
+            correlation: None,
+            version: self.version,
+        };
+        Ok(name.stream()?)
     }
 
-    /// Where the subscriber is with the messages of a stream: the global position that it is done with
-    /// and has recorded; none before the first.
-    ///
-    /// # Errors
-    ///
-    /// When the stream falls to no bucket, the record cannot be read, or the store fails.
-    pub async fn of(&self, stream: &StreamName) -> Result<Option<GlobalPosition>, Error> {
+    /// Where the progress with the messages of a stream is recorded. Of a stream that it does not read,
+    /// the place of a subscriber says nothing.
+    fn lane_of(&self, stream: &StreamName) -> Result<ProgressStream, Error> {
+        let category = stream.category();
+        let is_read = match &self.reads {
+            Reads::Category(ours) => *ours == category,
+            Reads::Merged(categories) => categories.holds(&category),
+            Reads::Stream(ours) => ours == stream,
+        };
+        if !is_read {
+            let (id, reads) = (&self.subscriber, &self.reads);
+            let rule = format!(
+                "it is of category `{category}`, and this is the place of subscriber `{id}` of \
+                 `{reads}`"
+            );
+            return Err(Invalid::new("stream name", stream, rule).into());
+        }
         let lane = match self.buckets {
             Some(buckets) => bucket_of(buckets, stream).ok_or_else(|| {
                 Invalid::new("stream name", stream, "a stream without an id falls to no member")
             })?,
             None => 0,
         };
-        let (_, progress) = Book::open(&self.store, self.lane(lane)?).await?;
+        self.lane(lane)
+    }
+
+    /// Where the subscriber is with the messages of a stream: the global position that it is done with
+    /// and has recorded, 0 before the first. None where nothing is recorded: it has not run yet, or it
+    /// has another id, category, version or number of buckets than this place.
+    ///
+    /// # Errors
+    ///
+    /// When the stream is of a category that the subscriber does not read, or falls to no bucket; when
+    /// the record cannot be read, or the store fails.
+    pub async fn of(&self, stream: &StreamName) -> Result<Option<GlobalPosition>, Error> {
+        let (_, progress) = Book::open(&self.store, self.lane_of(stream)?).await?;
         let done = progress.and_then(|progress| progress.done).map(GlobalPosition::new);
         Ok(done.transpose()?)
     }
@@ -123,11 +209,14 @@ impl SubscriberPlace {
     /// with as well.
     ///
     /// A subscriber records its progress when it has nothing more to read, and under load as its
-    /// options say.
+    /// options say. One that has recorded nothing is waited for too, for it may be started meanwhile;
+    /// so an id, a version or a number of buckets that is nobody's answers false when the time is up.
+    /// Then [`of`](Self::of) tells the two apart: it answers none where there is no record.
     ///
     /// # Errors
     ///
-    /// When there is no such message, the record cannot be read, or the store fails.
+    /// When the stream is of a category that the subscriber does not read, or falls to no bucket; when
+    /// there is no such message, the record cannot be read, or the store fails.
     pub async fn wait_for(
         &self,
         stream: &StreamName,
@@ -135,6 +224,7 @@ impl SubscriberPlace {
         at_most: Duration,
     ) -> Result<bool, Error> {
         let deadline = Instant::now() + at_most;
+        self.lane_of(stream)?;
         let one = BatchSize::new(1)?;
         let page = self.store.messages().read_stream(stream, position, one).await?;
         let Some(message) = page.first().filter(|message| message.position == position) else {
@@ -157,24 +247,140 @@ impl SubscriberPlace {
     /// Lets the subscriber handle everything from this global position on, again or for the first
     /// time. What it had handled before comes as a [replay](crate::handler::Received::is_replay).
     ///
-    /// One that runs stops, for its progress was recorded by somebody else; the next run begins here.
+    /// One that runs stops at its next record, for its progress was recorded by somebody else: so not
+    /// before its next message, which it still handles. The next run begins here.
     ///
     /// # Errors
     ///
-    /// When a record cannot be read, or the store fails.
+    /// Nothing is reset when the place is none: where the subscriber has recorded nothing, under this
+    /// id, version and number of buckets (where one begins that has not run yet,
+    /// [`start_at`](crate::Subscriber::start_at) says); where another version has taken over; or where
+    /// the position is beyond the one after the last message that it reads. When a record cannot be
+    /// read, or the store fails.
     pub async fn reset_to(&self, next: GlobalPosition) -> Result<(), Error> {
-        for lane in 0..self.buckets.unwrap_or(1) {
-            let stream = self.lane(lane)?;
-            let (_, before) = Book::open(&self.store, stream.clone()).await?;
+        let lanes: Vec<_> =
+            (0..self.buckets.unwrap_or(1)).map(|lane| self.lane(lane)).collect::<Result<_, _>>()?;
+        let mut is_known = false;
+        for lane in &lanes {
+            let (_, progress) = Book::open(&self.store, lane.clone()).await?;
+            is_known |= progress.is_some();
+        }
+        if !is_known {
+            return Err(self.unknown().await?.into());
+        }
+        self.check_end(next).await?;
+        for lane in lanes {
+            self.reset_lane(&lane, next).await?;
+        }
+        Ok(())
+    }
+
+    /// Progress beyond the end would pass over what is written until there.
+    async fn check_end(&self, next: GlobalPosition) -> Result<(), Error> {
+        let end = self.end().await?;
+        let after = end.unwrap_or(GlobalPosition::START).next();
+        if next <= after {
+            return Ok(());
+        }
+        let reads = &self.reads;
+        let end = end.map_or_else(|| "is empty".to_owned(), |end| format!("ends at {end}"));
+        let rule = format!("`{reads}` {end}, so {after} is the last that can be reset to");
+        Err(Invalid::new("global position", next, rule).into())
+    }
+
+    /// The last message of what is read.
+    async fn end(&self) -> Result<Option<GlobalPosition>, Error> {
+        let store = self.store.messages();
+        let named = match &self.reads {
+            Reads::Category(category) => vec![category.clone()],
+            Reads::Stream(stream) => vec![stream.category()],
+            Reads::Merged(categories) => match categories.named() {
+                Some(named) => named.to_vec(),
+                None => return self.end_of_all(categories).await,
+            },
+        };
+        let mut end = None;
+        for category in &named {
+            end = end.max(store.category_head(category).await?);
+        }
+        Ok(end)
+    }
+
+    async fn end_of_all(&self, all: &Categories) -> Result<Option<GlobalPosition>, Error> {
+        let (store, size) = (self.store.messages(), BatchSize::DEFAULT);
+        let (mut end, mut after) = (None, None);
+        loop {
+            let page = store.categories(after.as_ref(), size).await?;
+            let read = page.iter().filter(|it| all.holds(&it.category));
+            end = end.max(read.map(|it| it.last).max());
+            if page.len() < size.as_len() {
+                return Ok(end);
+            }
+            after = page.into_iter().next_back().map(|last| last.category);
+        }
+    }
+
+    async fn reset_lane(&self, lane: &ProgressStream, next: GlobalPosition) -> Result<(), Error> {
+        let mut before_us = None;
+        for _ in 0..GOES {
+            let (mut book, before) = Book::open(&self.store, lane.clone()).await?;
+            if let Some(successor) = before.as_ref().and_then(|before| before.successor) {
+                let rule =
+                    format!("version {successor} has taken over; say `.version({successor})`");
+                return Err(Invalid::new("subscriber", &self.subscriber, rule).into());
+            }
             let progress = Progress {
                 done: Some(next.get().saturating_sub(1).max(0)),
                 replay: before.and_then(|before| before.done.max(before.replay)),
                 ..Progress::default()
             };
-            let record = [stream.record(&progress, self.store.ids().next())?];
-            let store = self.store.messages();
-            store.write(stream.stream(), &record, ExpectedVersion::Any).await?;
+            match book.record(&self.store, &self.subscriber, &progress).await {
+                // It has recorded in between, so it is looked at anew.
+                Err(error) if error.is_superseded() => before_us = Some(error),
+                recorded => return recorded,
+            }
         }
-        Ok(())
+        let doing = format!("resetting the progress in `{}`, {GOES} times", lane.stream());
+        Err(Error::failed(doing, before_us.map_or_else(|| "no reason".into(), |it| it.to_string())))
+    }
+
+    /// That nothing is recorded at this place, and where something is.
+    async fn unknown(&self) -> Result<Invalid, Error> {
+        let lane = self.lane(0)?;
+        let names = names_of(&self.store, &lane.stream().category(), &self.subscriber).await?;
+        let is_ours = |name: &&ProgressName| name.reads == self.reads && name.correlation.is_none();
+        let places = names
+            .iter()
+            .filter(is_ours)
+            .map(|name| place_text(name.version, name.member.map(ConsumerGroup::size)));
+        let places: BTreeSet<_> = places.collect();
+        let instead = if !places.is_empty() {
+            let places: Vec<_> = places.into_iter().collect();
+            format!("its places are {}", places.join(", "))
+        } else if let Some(merged) = self.merged().await? {
+            format!("it reads `{merged}` by one cursor; say `Store::place_merged`")
+        } else {
+            "is its id another? Where one begins that has not run yet, `.start_at(…)` says"
+                .to_owned()
+        };
+        let (reads, place) = (&self.reads, place_text(self.version, self.buckets));
+        let rule = format!("it has no progress of `{reads}` at the place {place}; {instead}");
+        Ok(Invalid::new("subscriber", &self.subscriber, rule))
+    }
+
+    /// What a merged subscriber of this id reads.
+    async fn merged(&self) -> Result<Option<Reads>, Error> {
+        let all = ProgressStream::of_merged(&Categories::all(), &self.subscriber);
+        let names = names_of(&self.store, &all.stream().category(), &self.subscriber).await?;
+        Ok(names.into_iter().next().map(|name| name.reads))
+    }
+}
+
+/// What is written to name a place.
+fn place_text(version: u32, buckets: Option<u16>) -> String {
+    match (version, buckets) {
+        (1, Some(buckets)) => format!("`.buckets({buckets})`"),
+        (_, Some(buckets)) => format!("`.version({version}).buckets({buckets})`"),
+        (_, None) => format!("`.version({version})`"),
     }
 }

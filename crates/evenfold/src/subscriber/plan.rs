@@ -4,6 +4,7 @@
 //! means stands in `builder.rs`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use evenfold_core::error::Invalid;
 use evenfold_core::store::{
@@ -17,6 +18,9 @@ use super::dispatch::Dispatch;
 use super::driver::Poller;
 use super::work::{Share, Source, Tenancy, Work};
 use crate::{Category, Error};
+
+/// For how long a member that is not heard of keeps its leases.
+const LEASE_TERM: Duration = Duration::from_secs(10);
 
 /// After how many crashes in the middle of a message a subscriber that parks does so.
 const CRASHES: u32 = 3;
@@ -55,6 +59,8 @@ impl Subscriber {
             ..self.options.clone()
         };
         options.check()?;
+        self.errors.check()?;
+        self.check_lease_term()?;
         let handlers: Arc<[Box<dyn Dispatch>]> = std::mem::take(&mut self.handlers).into();
         let converters = Arc::new(std::mem::take(&mut self.converters));
         let poller = |(source, share)| {
@@ -76,6 +82,25 @@ impl Subscriber {
             Poller::new(work, options.clone())
         };
         Ok(sources.into_iter().map(poller).collect())
+    }
+
+    fn check_lease_term(&self) -> Result<(), Invalid> {
+        let refuse = |term, rule| Err(Invalid::new("lease term", format!("{term:?}"), rule));
+        match (self.lease_term, self.leased) {
+            (Some(term), None) => refuse(term, "there are no leases; say `.leased(…)` too"),
+            (Some(Duration::ZERO), _) => refuse(Duration::ZERO, "it must be longer than nothing"),
+            _ => Ok(()),
+        }
+    }
+
+    /// The calls that share the work or filter what comes, as far as they were made.
+    fn narrowed_by(&self) -> Vec<&'static str> {
+        let calls = [
+            (self.leased.is_some(), "`.leased(…)`"),
+            (self.group.is_some(), "`.group(…)`"),
+            (self.correlation.is_some(), "`.correlated_with(…)`"),
+        ];
+        calls.into_iter().filter_map(|(is_made, call)| is_made.then_some(call)).collect()
     }
 
     /// Handlers that wait for messages of another category would wait for ever, and two of one name
@@ -105,15 +130,22 @@ impl Subscriber {
 
     /// What each cursor reads, and how that is shared.
     fn sources(&self, id: &SubscriberId) -> Result<Vec<(Source, Share)>, Error> {
+        if self.version == 0 {
+            return Err(Invalid::new("version", 0, "versions are counted from 1").into());
+        }
         let group = match self.group {
             Some((member, size)) => Some(ConsumerGroup::new(member, size)?),
             None => None,
         };
-        let is_filtered = group.is_some() || self.correlation.is_some() || self.leased.is_some();
+        let mut narrowed = self.narrowed_by();
         if let Some(stream) = self.stream.clone() {
             let stream = stream?;
-            if is_filtered || self.merged.is_some() {
-                let rule = "its subscriber takes no correlation and is in no group";
+            narrowed.extend(self.merged.map(Merging::call));
+            if let [first, more @ ..] = narrowed.as_slice() {
+                let rule = format!(
+                    "`.entity(…)` or `.stream(…)` reads one stream, so {} not go with it",
+                    do_not(first, more)
+                );
                 return Err(Invalid::new("stream name", stream, rule).into());
             }
             let progress = ProgressStream::of_stream(&stream, id)?;
@@ -122,9 +154,12 @@ impl Subscriber {
         let categories = self.categories.iter().map(|name| Category::new(*name));
         let categories = categories.collect::<Result<Vec<_>, _>>()?;
         if let Some(merging) = self.merged {
-            if is_filtered {
-                let rule = "one that reads several categories by one cursor takes no correlation \
-                            and is in no group";
+            if let [first, more @ ..] = narrowed.as_slice() {
+                let rule = format!(
+                    "{} reads several categories by one cursor, so {} not go with it",
+                    merging.call(),
+                    do_not(first, more)
+                );
                 return Err(Invalid::new("subscriber", id, rule).into());
             }
             let categories = match merging {
@@ -161,25 +196,24 @@ impl Subscriber {
         if let Some(group) = group {
             query = query.for_member(group);
         }
-        let is_member = group.is_some() || self.leased.is_some();
-        if self.version == 0 || self.version > 1 && is_member {
-            let rule = "versions are counted from 1, and one beyond that is in no group";
+        if self.version > 1 && (group.is_some() || self.leased.is_some()) {
+            let rule = "a subscriber that shares its work (`.leased`, `.group`) has no versions; use \
+                        another id, or `reset_to`";
             return Err(Invalid::new("version", self.version, rule).into());
         }
         let Some(buckets) = self.leased else {
             return Ok((Source::Category(query), self.whole(progress)));
         };
         if group.is_some() || self.correlation.is_some() {
-            let rule = "one that is shared by leases takes no correlation and is no static member";
+            let rule = "`.leased(…)` shares all of a category, so `.group(…)` and \
+                        `.correlated_with(…)` do not go with it";
             return Err(Invalid::new("subscriber", id, rule).into());
-        }
-        if self.lease_term.is_zero() {
-            return Err(Invalid::new("lease term", "0s", "it must be longer than nothing").into());
         }
         let group = LeaseGroup::new(progress.stream().clone(), buckets)?;
         let label = format!("process {}", std::process::id());
         let member = Member { id: self.store.ids().next(), label };
-        let tenancy = Tenancy { category, group, member, term: self.lease_term };
+        let tenancy =
+            Tenancy { category, group, member, term: self.lease_term.unwrap_or(LEASE_TERM) };
         Ok((Source::Category(query), Share::Leased(tenancy)))
     }
 
@@ -202,6 +236,18 @@ impl Subscriber {
                 let rule = "a subscriber of a category starts at a `GlobalPosition`";
                 Err(Invalid::new("start", position, rule))
             }
+        }
+    }
+}
+
+/// `a` does, `a` and `b` do.
+fn do_not(first: &str, more: &[&str]) -> String {
+    match more.split_last() {
+        None => format!("{first} does"),
+        Some((last, between)) => {
+            let mut named = vec![first];
+            named.extend(between);
+            format!("{} and {last} do", named.join(", "))
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Progress, recorded by compare-and-set in the position stream.
 //!
-//! Owns which version of that stream is expected, and how a record whose reply was lost is settled.
-//! When to record, and what, is decided by the machine in evenfold-core.
+//! Owns which version of that stream is expected, how a record whose reply was lost is settled, and
+//! which position streams there are of one subscriber. When to record, and what, is decided by the
+//! machine in evenfold-core.
 
 use evenfold_core::error::Conflict;
 use evenfold_core::message::NewMessage;
-use evenfold_core::store::{Place, Progress, ProgressStream, SubscriberId};
+use evenfold_core::store::{
+    BatchSize, Place, Progress, ProgressName, ProgressStream, SubscriberId,
+};
 use uuid::Uuid;
 
-use crate::{Error, ExpectedVersion, Position, Store};
+use crate::{Category, Error, ExpectedVersion, Position, Store, StreamName};
 
 /// The position stream of one lane, as this process knows it.
 #[derive(Clone, Debug)]
@@ -94,6 +97,26 @@ impl Book {
     /// A record stands at this version.
     pub(super) fn stands(&mut self, at: Position) {
         self.expected = ExpectedVersion::At(at);
+    }
+}
+
+/// What the names of the position streams say that a subscriber has in one category of them: a name
+/// for each version, and for each member of a group.
+pub(super) async fn names_of(
+    store: &Store,
+    positions: &Category,
+    id: &SubscriberId,
+) -> Result<Vec<ProgressName>, Error> {
+    let mut names = Vec::new();
+    let mut after: Option<StreamName> = None;
+    loop {
+        let page = store.messages().streams(positions, after.as_ref(), BatchSize::DEFAULT).await?;
+        let found = page.iter().filter_map(|it| ProgressName::of(&it.stream));
+        names.extend(found.filter(|name| name.subscriber == *id));
+        after = page.last().map(|last| last.stream.clone());
+        if page.len() < BatchSize::DEFAULT.as_len() {
+            return Ok(names);
+        }
     }
 }
 

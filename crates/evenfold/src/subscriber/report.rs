@@ -15,6 +15,10 @@ pub struct Polled {
     pub rejected: u64,
     /// Messages whose type no handler wants.
     pub passed_over: u64,
+    /// Attempts at a message that failed, those at parked ones included; what comes of the message is
+    /// counted where it is done with. So one that fails under `poll_once` is not mistaken for nothing
+    /// to do.
+    pub failed: u64,
     /// Messages that failed and were skipped by the error policy.
     pub skipped: u64,
     /// Messages that were set aside, those that wait behind another one among them.
@@ -37,6 +41,7 @@ impl std::ops::AddAssign for Polled {
         self.handled += more.handled;
         self.rejected += more.rejected;
         self.passed_over += more.passed_over;
+        self.failed += more.failed;
         self.skipped += more.skipped;
         self.parked += more.parked;
         self.replayed += more.replayed;

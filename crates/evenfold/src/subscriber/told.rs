@@ -310,6 +310,7 @@ impl Poller {
             Fault::Unavailable(error) | Fault::Superseded(error) => (None, error),
         };
         self.report(recorded, &error, attempt);
+        self.polled.failed += 1;
         let outcome = match is_hopeless {
             Some(is_hopeless) => {
                 let policy = self.policy(recorded, &error, attempt);

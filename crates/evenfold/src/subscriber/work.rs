@@ -11,7 +11,7 @@ use std::time::Duration;
 use evenfold_core::error::Invalid;
 use evenfold_core::message::{Converters, Recorded};
 use evenfold_core::store::{
-    Ability, BatchSize, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member, ParkingLot,
+    Ability, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member, ParkingLot,
     ParkingStream, Place, Progress, ProgressStream, SubscriberId, Unit,
 };
 use evenfold_core::subscriber::{ErrorPolicy, Lane, Options, Sharing};
@@ -19,7 +19,7 @@ use evenfold_core::subscriber::{ErrorPolicy, Lane, Options, Sharing};
 use super::builder::{Policy, Report};
 use super::dispatch::Dispatch;
 use super::leases::bucket_of;
-use super::records::Book;
+use super::records::{Book, names_of};
 use crate::telemetry::Labels;
 use crate::{Category, Error, GlobalPosition, Position, Store, StreamName};
 
@@ -190,46 +190,46 @@ impl Work {
             return Err(Invalid::new("subscriber", &self.id, rule).into());
         }
         if progress.is_none() {
-            self.check_size(&book.stream).await?;
+            self.check_sharing(&book.stream).await?;
         }
         Ok((book, progress, self.is_in_charge().await?))
     }
 
-    /// A member that begins where its group had another size would handle everything again, beside
-    /// those of the other size.
-    async fn check_size(&self, of: &ProgressStream) -> Result<(), Error> {
-        let (category, size) = match (&self.source, &self.share) {
-            (Source::Category(query), Share::Leased(tenancy)) => {
-                (query.category(), tenancy.group.buckets())
-            }
-            (Source::Category(query), Share::Whole { .. }) => match query.group() {
-                Some(group) => (query.category(), group.size()),
-                None => return Ok(()),
-            },
-            _ => return Ok(()),
-        };
+    /// Who begins where the same subscriber was shared in another way, or not at all, would handle
+    /// everything again, beside what is recorded of that. Versions of one are legitimate beside each
+    /// other: each has all to handle.
+    async fn check_sharing(&self, of: &ProgressStream) -> Result<(), Error> {
+        let Source::Category(query) = &self.source else { return Ok(()) };
         if self.options.start.is_some() {
             return Ok(());
         }
-        let ours = of.stream().category();
-        let mut after: Option<StreamName> = None;
-        loop {
-            let page =
-                self.store.messages().streams(&ours, after.as_ref(), BatchSize::DEFAULT).await?;
-            let mut sizes = page.iter().filter_map(|it| size_of(&it.stream, &self.id));
-            if let Some(other) = sizes.find(|other| *other != size) {
-                let rule = format!(
-                    "subscriber `{}` of `{category}` has progress as a group of {other}, which says \
-                     nothing of where one of {size} begins; say that by `.start_at(…)`",
-                    self.id
-                );
-                return Err(Invalid::new("consumer group size", size, rule).into());
-            }
-            after = page.last().map(|last| last.stream.clone());
-            if page.len() < BatchSize::DEFAULT.as_len() {
-                return Ok(());
-            }
+        let size = match &self.share {
+            Share::Leased(tenancy) => Some(tenancy.group.buckets()),
+            Share::Whole { .. } => query.group().map(ConsumerGroup::size),
+        };
+        let (id, category) = (&self.id, query.category());
+        let names = names_of(&self.store, &of.stream().category(), id).await?;
+        let other = names
+            .iter()
+            .filter(|name| name.correlation.as_ref() == query.correlation())
+            .map(|name| name.member.map(ConsumerGroup::size))
+            .find(|other| *other != size);
+        let Some(other) = other else { return Ok(()) };
+        let other = other.map_or_else(
+            || "one that works alone".to_owned(),
+            |other| format!("a group of {other}"),
+        );
+        let says = |of: &str| {
+            format!(
+                "subscriber `{id}` of `{category}` has progress as {other}, which says nothing of \
+                 where one {of} begins; say that by `.start_at(…)`"
+            )
+        };
+        Err(match size {
+            Some(size) => Invalid::new("consumer group size", size, says(&format!("of {size}"))),
+            None => Invalid::new("subscriber", id, says("that works alone")),
         }
+        .into())
     }
 
     /// Opens the progress record of a lane.
@@ -299,13 +299,4 @@ impl Work {
         let scanned = scanned.map(GlobalPosition::get).filter(|_| !is_full).max(last);
         Ok(Fetched { page: page.into_iter().map(Arc::new).collect(), scanned, is_full })
     }
-}
-
-/// The size of the group whose member keeps its progress in this stream, if it is one of ours.
-fn size_of(stream: &StreamName, id: &SubscriberId) -> Option<u16> {
-    let entity = stream.entity_id()?.to_string();
-    let member = entity.strip_prefix(id.as_str())?.strip_prefix('+')?;
-    let (member, size) = member.split_once("of")?;
-    member.parse::<u16>().ok()?;
-    size.parse().ok()
 }

@@ -311,3 +311,15 @@ fn options_that_cannot_be_followed_are_refused_by_name() {
     assert!(Options { start: Some(-1), ..Options::default() }.check().is_err());
     assert!(Options::default().check().is_ok());
 }
+
+#[test]
+fn delays_that_are_the_wrong_way_round_are_refused() {
+    let [short, long] = [1, 5].map(Duration::from_millis);
+    let refused = ErrorPolicy::park().delays(long, short).check().unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "first delay `5ms`: it is longer than the longest, 1ms; write `.delays(1ms, 5ms)`"
+    );
+    assert!(ErrorPolicy::park().delays(short, long).check().is_ok());
+    assert!(ErrorPolicy::park().delays(long, long).check().is_ok());
+}
