@@ -1,7 +1,8 @@
-//! The laws of the machine, over any history of answers; in `found.rs` the faults that the
-//! simulation found.
+//! The laws of the machine, over any history of answers; in `records.rs` what is recorded, in
+//! `found.rs` the faults that the simulation found.
 
 mod found;
+mod records;
 
 use proptest::prelude::*;
 
