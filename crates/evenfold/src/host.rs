@@ -220,8 +220,10 @@ async fn catch_up(pollers: &mut [Poller], stop: &CancellationToken) -> Vec<StopR
             }
         }
         if done == 0 || stop.is_cancelled() {
-            for poller in pollers {
-                poller.leave().await;
+            for (poller, reason) in pollers.iter_mut().zip(&mut reasons) {
+                if let Some(failed) = poller.leave().await {
+                    *reason = failed;
+                }
             }
             return reasons;
         }

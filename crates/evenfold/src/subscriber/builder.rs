@@ -7,14 +7,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenfold_core::error::HandlerError;
+use evenfold_core::error::{HandlerError, Invalid};
 use evenfold_core::handler::Handler;
 use evenfold_core::message::{Converters, Messages, Recorded};
 use evenfold_core::store::BatchSize;
 use evenfold_core::subscriber::{ErrorPolicy, Options};
 
 use super::dispatch::{Bound, Dispatch};
-use super::report::{Failure, Polled};
+use super::report::{Failure, Polled, StopReason};
 use crate::host::Host;
 use crate::{Category, EntityId, Error, GlobalPosition, Position, Store, StreamName};
 
@@ -202,7 +202,8 @@ impl Subscriber {
         self
     }
 
-    /// After how much time it records its progress, if it has made any; 10 s.
+    /// After how much time it records its progress, if it has made any; 10 s. What it only passed by
+    /// counts from as much as a batch on.
     pub fn progress_time(mut self, time: Duration) -> Self {
         self.options.progress_time = time;
         self
@@ -358,7 +359,20 @@ impl Subscriber {
     ///
     /// When the subscriber cannot start, or stopped because something failed.
     pub async fn run_until_caught_up(self) -> Result<Polled, Error> {
-        Host::new().subscriber(self).run_until_caught_up().await?.into_result()
+        let id = self.id.clone();
+        let stops = Host::new().subscriber(self).run_until_caught_up().await?;
+        let replaced = stops.iter().find_map(|stopped| match stopped.reason {
+            StopReason::Replaced(by) if stopped.polled == Polled::default() => Some(by),
+            _ => None,
+        });
+        match replaced {
+            // It was never to run.
+            Some(by) => {
+                let rule = format!("version {by} has taken over");
+                Err(Invalid::new("subscriber", id, rule).into())
+            }
+            None => stops.into_result(),
+        }
     }
 }
 

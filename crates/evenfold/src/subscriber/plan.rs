@@ -180,8 +180,7 @@ impl Subscriber {
     }
 
     fn whole(&self, first: ProgressStream) -> Share {
-        let before = self.version.checked_sub(1).filter(|before| *before > 0);
-        let before = before.map(|before| first.clone().version(before));
+        let before = (1..self.version).map(|before| first.clone().version(before)).collect();
         Share::Whole { progress: first.version(self.version), before }
     }
 

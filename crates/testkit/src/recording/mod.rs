@@ -2,9 +2,10 @@
 //!
 //! It wraps any store and passes everything on; what it says of a failure is what a true store
 //! would say. The transactions that it can hand out are in `transaction.rs`, its leases in
-//! `leases.rs`.
+//! `leases.rs`, writes that wait for the test in `holds.rs`.
 
 mod browse;
+mod holds;
 mod leases;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 
 use crate::transaction::{TransactionLog, take_one};
+pub use holds::HeldWrite;
 
 /// A store that remembers every write, and fails when it is told to; clones share all of it.
 ///
@@ -71,6 +73,7 @@ struct Shared {
     lost_leases: u32,
     announced: Vec<Category>,
     listeners: Vec<UnboundedSender<Announcement>>,
+    gates: Vec<holds::Gate>,
 }
 
 /// A write that was asked for.
@@ -214,6 +217,7 @@ impl Recording {
         messages: &[NewMessage],
         expected: ExpectedVersion,
     ) -> Result<Written, Error> {
+        self.wait_at_gate(stream).await;
         let fault = self.next_fault(stream, expected);
         let write = self.remember(Write {
             stream: stream.clone(),
