@@ -64,10 +64,9 @@ impl Recording {
     /// # }
     /// ```
     pub fn hold_next(&self, category: &Category) -> HeldWrite {
-        let ((told, reached), (_gate, open)) = (channel(), channel());
-        let gate = Gate { category: category.clone(), reached: told, open };
-        self.shared().gates.push(gate);
-        HeldWrite { reached, _gate }
+        let ((told, reached), (gate, open)) = (channel(), channel());
+        self.shared().gates.push(Gate { category: category.clone(), reached: told, open });
+        HeldWrite { reached, _gate: gate }
     }
 
     /// Waits as long as a write to this stream is held.

@@ -15,8 +15,8 @@ fn records(actions: &[Action]) -> Vec<(Lane, Record)> {
 }
 
 /// One that is to start at this place, and has no record.
-fn starting(at: Place, options: Options, unit: Unit) -> Bench {
-    let options = Options { start: Some(at), ..options };
+fn starting(at: Place, crashes: Option<u32>, unit: Unit) -> Bench {
+    let options = Options { start: Some(at), crashes, ..options(10, 100) };
     let machine = Machine::new(options, unit, Sharing::Alone);
     let mut bench = Bench { machine, now: Duration::ZERO };
     bench.ask();
@@ -33,7 +33,7 @@ fn what_fails_first_is_recorded_after_the_start() {
         (0, Unit::StreamPosition, None),
         (0, Unit::GlobalPosition, None),
     ] {
-        let mut bench = starting(at, options(10, 100), unit);
+        let mut bench = starting(at, None, unit);
         bench.answer(page(&[at]));
         bench.answer(page(&[]));
         let failed = Outcome::Failed(ErrorPolicy::stop().retries(0));
@@ -45,8 +45,7 @@ fn what_fails_first_is_recorded_after_the_start() {
 
 #[test]
 fn what_is_begun_first_is_recorded_after_the_start() {
-    let options = Options { crashes: Some(3), ..options(10, 100) };
-    let mut bench = starting(1000, options, Unit::GlobalPosition);
+    let mut bench = starting(1000, Some(3), Unit::GlobalPosition);
     let begun = Record { began: Some(Began::Ahead(1000)), ..record(999) };
     assert_eq!(records(&bench.answer(page(&[1000]))), [(0, begun)]);
 }
@@ -102,15 +101,14 @@ fn a_stream_without_room_holds_its_own_lane_alone_and_all_the_time() {
         let actions = bench.after(ms(500));
         seen.extend(records(&actions));
         for action in actions {
-            match action {
-                Action::Record(lane, _) => {
-                    bench.machine.answer(Input::Recorded(lane, Ok(())), bench.now)
-                }
-                Action::Renew => bench.machine.answer(held([0, 1]), bench.now),
-                Action::Fetch(..) => bench.machine.answer(page(&[]), bench.now),
-                Action::ReadNotes => bench.machine.answer(Input::Notes(Ok(vec![])), bench.now),
-                _ => {}
-            }
+            let answer = match action {
+                Action::Record(lane, _) => Input::Recorded(lane, Ok(())),
+                Action::Renew => held([0, 1]),
+                Action::Fetch(..) => page(&[]),
+                Action::ReadNotes => Input::Notes(Ok(vec![])),
+                _ => continue,
+            };
+            bench.machine.answer(answer, bench.now);
         }
     }
     seen.sort_by_key(|(lane, _)| *lane);
