@@ -209,7 +209,7 @@ async fn run_one(
 
 /// One subscriber's work may be another's: all have caught up when a whole round found nothing.
 async fn catch_up(pollers: &mut [Poller], stop: &CancellationToken) -> Vec<StopReason> {
-    loop {
+    let mut reasons = loop {
         let mut reasons = Vec::with_capacity(pollers.len());
         let mut done = 0;
         for poller in &mut *pollers {
@@ -221,12 +221,15 @@ async fn catch_up(pollers: &mut [Poller], stop: &CancellationToken) -> Vec<StopR
             }
         }
         if done == 0 || stop.is_cancelled() {
-            for poller in pollers {
-                poller.leave().await;
-            }
-            return reasons;
+            break reasons;
+        }
+    };
+    for (poller, reason) in pollers.iter_mut().zip(&mut reasons) {
+        if let Some(failed) = poller.leave().await {
+            *reason = failed;
         }
     }
+    reasons
 }
 
 /// The order to stop, and the one to abandon everything; both go out from one task.

@@ -8,11 +8,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use evenfold::message::NewMessage;
 use evenfold::prelude::*;
 use evenfold::stores::Categories;
 use evenfold::subscriber::{Parked, Parking};
-use evenfold::{ErrorPolicy, Store, Subscriber};
+use evenfold::{ErrorPolicy, ExpectedVersion, Store, Subscriber};
+use serde_json::json;
+use serde_json::value::to_raw_value;
 use story::{AccountEvent, Deposited, Withdrawn, deposit, memory, progress};
+use uuid::Uuid;
 
 /// Notes what it handles of each stream, and fails on amounts that it is told to.
 #[derive(Clone, Default)]
@@ -276,6 +280,62 @@ async fn a_stream_with_too_many_parked_messages_waits_and_goes_on_when_there_is_
     parking.replay(&parked(&store).await[0]).await.unwrap();
     running.await.unwrap().unwrap();
     assert_eq!(ledger.by_stream()["account-1"], [1, 13, 3, 4]);
+}
+
+/// What the last record of the ledger says in its notes under a key.
+async fn noted(store: &Store, key: &str) -> Option<String> {
+    let positions = StreamName::new("account:position-ledger").unwrap();
+    let last = store.messages().last_message(&positions, None).await.unwrap()?;
+    let properties = last.metadata().unwrap().local_properties;
+    properties.get(key).and_then(|said| said.as_str()).map(Into::into)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_room_is_told_of_by_its_name_also_after_a_restart() {
+    let (store, ledger) = poisoned().await;
+    let subscriber = || parks(&store, &ledger).parked_limit(2);
+    let mut first = subscriber().into_poller().unwrap();
+    while parking(&store).list().await.unwrap().len() < 2 {
+        first.poll_once().await.unwrap();
+        tokio::time::advance(QUICK).await;
+    }
+    drop(first);
+    let running = tokio::spawn(subscriber().run_until_caught_up());
+    let mut held = None;
+    while held.is_none() {
+        tokio::time::advance(Duration::from_millis(100)).await;
+        held = noted(&store, "held").await;
+    }
+    assert_eq!(
+        held.unwrap(),
+        "2 messages of `account-1` are parked, which is its limit; replay or discard them, or raise \
+         `parked_limit`"
+    );
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_message_that_finds_no_room_at_all_stops_the_subscriber_and_it_says_so() {
+    let store = memory();
+    let notes: Vec<_> = (0..10_000)
+        .map(|position| {
+            let note = to_raw_value(&json!({
+                "position": position, "globalPosition": position + 1, "messageType": "Deposited",
+                "messageId": Uuid::from_u128(1), "attempts": 1, "reason": "no luck",
+            }));
+            NewMessage::new(Uuid::from_u128(position + 1), "Parked", &note.unwrap()).unwrap()
+        })
+        .collect();
+    let parked = StreamName::new("account:parked-ledger+9").unwrap();
+    store.messages().write(&parked, &notes, ExpectedVersion::Any).await.unwrap();
+    deposit(&store, "1", &[13]).await;
+    let ledger = Ledger::poisoned_by(&[13]);
+    let stopped = parks(&store, &ledger).run_until_caught_up().await.unwrap_err();
+    let why = "parking one more message of subscriber `ledger`, of which 10000 are parked, as many as \
+               may be: replay or discard some";
+    assert_eq!(stopped.to_string(), why);
+    let said = noted(&store, "stopped").await.unwrap();
+    assert!(said.starts_with(why) && said.ends_with("13 is poison"), "{said}");
 }
 
 #[tokio::test]

@@ -303,7 +303,8 @@ async fn a_subscriber_with_ten_thousand_parked_messages_stops_at_the_next_one_be
     }
     deposit(&store, "1", &[1]).await;
     let error = parks(&store, &Ledger::default()).run_until_caught_up().await.unwrap_err();
-    let text = "parking by subscriber `ledger`: 10000 messages are parked in all";
+    let text = "parking one more message of subscriber `ledger`, of which 10000 are parked, as many as \
+                may be: replay or discard some: it comes behind one that is parked";
     assert_eq!(format!("{error:#}"), text);
     assert_eq!(parking(&store).of(&account()).await.unwrap().len(), 100);
     let status = store.status().await.unwrap();

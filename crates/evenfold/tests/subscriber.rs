@@ -119,6 +119,16 @@ async fn only_correlated_messages_are_read() {
     assert_eq!(notes.seen(), [1, 3]);
 }
 
+#[tokio::test]
+async fn who_has_caught_up_has_recorded_also_what_nobody_wanted() {
+    let store = memory();
+    deposit(&store, "1", &[1, 2, 3]).await;
+    let filtered = store.subscriber("filtered", Notes::default()).correlated_with("transfer");
+    filtered.run_until_caught_up().await.unwrap();
+    let record = "account:position-filtered+correlation:transfer";
+    assert_eq!(progress(&store, record).await.unwrap(), r#"{"position":3}"#);
+}
+
 #[derive(Message)]
 struct PaidIn {
     cents: u64,
@@ -164,6 +174,41 @@ async fn a_subscriber_without_progress_begins_where_it_is_told() {
     assert_eq!(notes.seen(), [2, 3], "progress comes before the start");
     let stream = store.subscriber("s", notes.clone()).entity("1").start_at(Position::START.next());
     assert_eq!(stream.run_until_caught_up().await.unwrap().handled, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_fails_at_its_start_begins_there_again() {
+    let store = memory();
+    deposit(&store, "1", &[1, 2, 3]).await;
+    let notes = Notes::default();
+    let start = GlobalPosition::new(3).unwrap();
+    for policy in [ErrorPolicy::stop(), ErrorPolicy::park()] {
+        let id = format!("{:?}", policy.then()).to_lowercase();
+        let policy = policy.retries(0);
+        let subscriber = || store.subscriber(&id, notes.clone()).errors(policy).start_at(start);
+        notes.fail_on(3);
+        subscriber().run_until_caught_up().await.ok();
+        subscriber().run_until_caught_up().await.unwrap();
+    }
+    assert_eq!(notes.seen(), [3], "what was parked is not tried again");
+}
+
+#[tokio::test]
+async fn a_start_beyond_the_end_is_waited_for_run_after_run() {
+    let store = memory();
+    deposit(&store, "1", &[1, 2, 3]).await;
+    let notes = Notes::default();
+    let shared = || {
+        let start = GlobalPosition::new(30).unwrap();
+        store.subscriber("notes", notes.clone()).leased(2).start_at(start)
+    };
+    shared().run_until_caught_up().await.unwrap();
+    shared().run_until_caught_up().await.unwrap();
+    deposit(&store, "1", &(4..=40).collect::<Vec<_>>()).await;
+    shared().run_until_caught_up().await.unwrap();
+    let seen = notes.seen();
+    assert!(!seen.is_empty() && seen.first() > Some(&3), "{seen:?}");
+    assert_eq!(seen.last(), Some(&40));
 }
 
 struct OfAnotherCategory;

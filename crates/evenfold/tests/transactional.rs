@@ -2,6 +2,8 @@
 
 mod story;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use evenfold::prelude::*;
@@ -106,6 +108,95 @@ async fn what_was_parked_has_its_effect_once_when_it_is_replayed() {
     parking.replay_all().await.unwrap();
     counts(&store, &notes).run_until_caught_up().await.unwrap();
     assert_eq!(log.effects(), ["1", "3", "4", "6", "7", "9", "2", "5", "8"]);
+    assert!(parking.list().await.unwrap().is_empty());
+}
+
+/// Inserts each amount into a table that takes it once.
+struct Inserts(TransactionLog);
+
+#[handler(AccountEvent, skip(Withdrawn))]
+impl Inserts {
+    async fn deposited(
+        &self,
+        event: Received<Deposited>,
+        context: &mut Context,
+    ) -> Result<(), HandlerError> {
+        let amount = event.amount.to_string();
+        if self.0.effects().contains(&amount) {
+            return Err(format!("the unique key {amount} is there").into());
+        }
+        context.require::<NotedTransaction>()?.note(amount);
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_reply_is_lost_is_found_before_what_cannot_happen_twice_is_tried() {
+    let log = TransactionLog::default();
+    let (store, recording) = store(&log);
+    nine(&store).await;
+    log.lose_commits(3);
+    let inserts = store.subscriber("inserts", Inserts(log.clone())).transactional();
+    let policy = ErrorPolicy::stop().retries(0);
+    let (heard, hear) = story::ear();
+    let inserts = inserts.errors(policy).on_error(move |failure| {
+        hear(failure);
+        // The store is away still when it is asked what came of the commit.
+        if failure.error.to_string().starts_with("committing") {
+            recording.fail_reads(1);
+        }
+    });
+    let polled = inserts.run_until_caught_up().await.unwrap();
+    assert_eq!(log.effects(), NUMBERS);
+    assert_eq!(polled.handled, 9);
+    assert!(heard.lock().unwrap().iter().all(|(attempt, _)| *attempt == 1), "{heard:?}");
+}
+
+/// Fails until it is mended; once, a person notes something in the middle of what it does then.
+struct Interrupted {
+    store: Store,
+    is_mended: Arc<AtomicBool>,
+    is_noted: AtomicBool,
+}
+
+#[handler(AccountEvent, skip(Withdrawn))]
+impl Interrupted {
+    async fn deposited(
+        &self,
+        event: Received<Deposited>,
+        context: &mut Context,
+    ) -> Result<(), HandlerError> {
+        if !self.is_mended.load(Ordering::SeqCst) {
+            return Err("not yet".into());
+        }
+        if !self.is_noted.swap(true, Ordering::SeqCst) {
+            let parking = self.store.parking("counts", "account")?;
+            let last = parking.list().await?.pop().ok_or("nothing is parked")?;
+            parking.discard(&last, "not wanted").await?;
+        }
+        context.require::<NotedTransaction>()?.note(event.amount.to_string());
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_note_in_the_middle_of_a_replay_is_no_failure_of_the_message_and_stops_nothing() {
+    let log = TransactionLog::default();
+    let (store, _) = store(&log);
+    deposit(&store, "1", &[1, 2, 3]).await;
+    let is_mended = Arc::new(AtomicBool::new(false));
+    let counts = || {
+        let (store, is_mended) = (store.clone(), Arc::clone(&is_mended));
+        let handler = Interrupted { store, is_mended, is_noted: AtomicBool::new(false) };
+        let policy = ErrorPolicy::park().retries(0);
+        handler.store.clone().subscriber("counts", handler).errors(policy).transactional()
+    };
+    counts().run_until_caught_up().await.unwrap();
+    is_mended.store(true, Ordering::SeqCst);
+    let parking = store.parking("counts", "account").unwrap();
+    parking.replay_all().await.unwrap();
+    counts().run_until_caught_up().await.unwrap();
+    assert_eq!(log.effects(), ["1", "2"], "3 was discarded meanwhile");
     assert!(parking.list().await.unwrap().is_empty());
 }
 

@@ -110,6 +110,11 @@ fn crashes_that_are_not_counted_are_caught() {
 }
 
 #[test]
+fn a_start_that_is_not_recorded_is_caught() {
+    catches(Bug::StartNotRecorded, Law::Start);
+}
+
+#[test]
 fn a_call_that_is_never_answered_is_caught() {
     catches(Bug::FailedReadNotAnswered, Law::Alive);
 }

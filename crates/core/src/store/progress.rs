@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use super::{Progress, ProgressStream, ReadStore, WriteStore};
+use super::{ParkedMessage, Progress, ProgressStream, ReadStore, WriteStore};
 use crate::error::{Error, Invalid};
 use crate::message::Recorded;
 use crate::{ExpectedVersion, GlobalPosition, Position};
@@ -94,9 +94,18 @@ impl Unit {
 
     /// The place of a recorded message in this unit.
     pub fn place_of(self, recorded: &Recorded) -> Place {
+        self.place(recorded.position, recorded.global_position)
+    }
+
+    /// The place of a parked message in this unit.
+    pub(crate) fn place_of_parked(self, parked: &ParkedMessage) -> Place {
+        self.place(parked.position, parked.global_position)
+    }
+
+    fn place(self, position: Position, global: GlobalPosition) -> Place {
         match self {
-            Self::GlobalPosition => recorded.global_position.get(),
-            Self::StreamPosition => recorded.position.get(),
+            Self::GlobalPosition => global.get(),
+            Self::StreamPosition => position.get(),
         }
     }
 

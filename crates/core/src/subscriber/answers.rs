@@ -8,9 +8,8 @@ use std::time::Duration;
 use super::lane::{Phase, Track};
 use super::lot::Lot;
 use super::machine::Reader;
-use super::{
-    Action, Cause, ErrorPolicy, Fault, Input, Lane, Machine, Outcome, Page, Sharing, Stop, Then,
-};
+use super::queues::Key;
+use super::{Action, Cause, ErrorPolicy, Fault, Input, Lane, Machine, Outcome, Page, Stop, Then};
 use crate::StreamName;
 use crate::store::{ParkedQueue, Place, Progress};
 
@@ -54,6 +53,7 @@ impl Machine {
         now: Duration,
     ) {
         let (again, is_shared) = (self.again(now), self.tenure.is_some());
+        let start = self.options.start;
         let Some(track) = self.lanes.get_mut(&lane) else { return };
         if track.is_gone() {
             track.phase = Phase::Gone(false);
@@ -61,7 +61,7 @@ impl Machine {
         }
         match progress {
             Ok(progress) => {
-                track.resume(progress.as_ref(), is_shared, now);
+                track.resume(progress.as_ref(), start, is_shared, now);
                 // What was parked by who had the lane before is to be known.
                 self.lot.look_again();
             }
@@ -94,10 +94,15 @@ impl Machine {
         }
     }
 
-    /// There may be room among the parked messages of a stream again.
+    /// Lets go on what waited for room among the parked messages of its stream, where there is some.
     fn make_room(&mut self) {
-        let full = std::mem::take(&mut self.full);
-        self.queues.release(full);
+        let waits = |key: &Key| self.queues.first(key).is_some_and(|item| self.is_kept_back(item));
+        let full = self.lanes.values().flat_map(|track| &track.full);
+        let free: Vec<_> = full.filter(|key| !waits(key)).cloned().collect();
+        for track in self.lanes.values_mut() {
+            track.full.retain(|key| !free.contains(key));
+        }
+        self.queues.release(free);
     }
 
     fn page_read(&mut self, page: Result<Page, Fault>, now: Duration) {
@@ -221,6 +226,7 @@ impl Machine {
                 self.urgent.push_back(Action::Park(place, cause));
             }
             Then::Park | Then::Stop => {
+                self.lot.is_overfull |= policy.then == Then::Park;
                 self.rest(place, lane, Duration::MAX, true);
                 self.fail();
             }
@@ -362,12 +368,5 @@ impl Machine {
         if self.tenure.is_none() {
             self.fail();
         }
-    }
-}
-
-impl Sharing {
-    /// Whether members share the work.
-    pub fn is_leased(self) -> bool {
-        matches!(self, Self::Leased(_))
     }
 }

@@ -1,13 +1,14 @@
 //! One lane: a part of what is read, with a progress record of its own.
 //!
-//! Owns what the lane is done with, what it may begin, and when its progress is due to be recorded.
+//! Owns what the lane is done with and what is recorded of that. When a record is due is in `due.rs`,
+//! what the lane may begin where crashes are counted in `suspects.rs`.
 //! A subscriber by itself has one lane; one that shares its work has a lane for each bucket it holds.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::Record;
 use super::queues::Key;
-use super::{Options, Record};
 use crate::store::{Began, Place, Progress};
 
 #[derive(Clone, Debug)]
@@ -15,26 +16,28 @@ use crate::store::{Began, Place, Progress};
 pub(super) struct Track {
     pub(super) phase: Phase,
     /// The last place that it is done with.
-    done: Option<Place>,
+    pub(super) done: Option<Place>,
     /// What was read beyond that, and whether it is finished.
     pub(super) ahead: VecDeque<(Place, bool)>,
     /// Everything up to here was read.
     read_to: Option<Place>,
     /// What stands in the store.
-    recorded: Option<Place>,
+    pub(super) recorded: Option<Place>,
     pub(super) began: Option<Began>,
-    is_held: bool,
-    recorded_at: Duration,
+    pub(super) is_held: bool,
+    pub(super) recorded_at: Duration,
     /// How many messages it is done with beyond what is recorded.
-    unrecorded: u32,
+    pub(super) unrecorded: u32,
     /// What is on its way to the store, and how many messages that counts.
     pub(super) recording: Option<(Record, u32)>,
     /// Not before this time: the store did not answer.
-    not_before: Duration,
+    pub(super) not_before: Duration,
     /// Some message may only begin when that is recorded.
     pub(super) is_mark_wanted: bool,
     /// The queues that wait for it.
     held: Vec<Key>,
+    /// The queues that wait for room among the parked messages of their stream.
+    pub(super) full: Vec<Key>,
     /// A process ended in the middle of one of the messages up to here.
     pub(super) suspects: Option<Place>,
     /// The one that was in hand when it ended, and how often that has happened.
@@ -86,6 +89,7 @@ impl Track {
             not_before: Duration::ZERO,
             is_mark_wanted: false,
             held: Vec::new(),
+            full: Vec::new(),
             suspects: None,
             crashed: None,
             running: 0,
@@ -95,9 +99,17 @@ impl Track {
         }
     }
 
-    /// Goes on where the record says.
-    pub(super) fn resume(&mut self, progress: Option<&Progress>, is_shared: bool, now: Duration) {
-        self.done = progress.and_then(|progress| progress.done);
+    /// Goes on where the record says; where there is none, as if all before the start were done with,
+    /// so that whatever is recorded next says where it began.
+    pub(super) fn resume(
+        &mut self,
+        progress: Option<&Progress>,
+        start: Option<Place>,
+        is_shared: bool,
+        now: Duration,
+    ) {
+        let before = start.filter(|start| *start > 0).map(|start| start - 1);
+        self.done = progress.map_or(before, |progress| progress.done);
         (self.read_to, self.recorded) = (self.done, self.done);
         self.began = progress.and_then(|progress| progress.began);
         self.is_held = progress.is_some_and(|progress| progress.standing.is_some());
@@ -127,6 +139,7 @@ impl Track {
         self.phase = Phase::Gone(self.phase == Phase::Reading);
         self.ahead.clear();
         self.held.clear();
+        self.full.clear();
         self.is_draining = false;
     }
 
@@ -192,6 +205,8 @@ impl Track {
         self.began = self.began_after(place);
         self.finish(place);
         self.recorded = Some(place);
+        // What was held is over: the record that was committed says nothing of it.
+        self.is_held = false;
         self.unrecorded = 0;
     }
 
@@ -222,112 +237,11 @@ impl Track {
         std::mem::take(&mut self.held)
     }
 
-    /// What the lane has begun, as it is to be recorded.
-    fn beginning(&self, options: &Options, is_ending: bool) -> Option<Began> {
-        options.crashes?;
-        if self.phase == Phase::Taking || is_ending {
-            return self.left_over();
-        }
-        let (first, _) = self.ahead.front()?;
-        if self.is_suspect(*first) {
-            return Some(Began::Alone(*first, self.crashes_of(*first)));
-        }
-        self.ahead.back().map(|(last, _)| Began::Ahead(*last))
-    }
-
-    /// The record that is due, if one is.
-    pub(super) fn record(&mut self, when: When<'_>) -> Option<Record> {
-        let is_busy = when.options.transactional && self.running > 0;
-        if is_busy
-            || self.is_unsure
-            || self.recording.is_some()
-            || self.not_before > when.now
-            || !self.is_due(&when)
-        {
-            return None;
-        }
-        let is_ending = when.is_ending && self.running == 0;
-        let record = Record {
-            done: self.done,
-            began: self.beginning(when.options, is_ending),
-            is_held: when.is_held && !when.is_ending,
-            is_last: is_ending,
-        };
-        self.is_mark_wanted = false;
-        self.recording = Some((record, self.unrecorded));
-        Some(record)
-    }
-
-    fn is_due(&self, when: &When<'_>) -> bool {
-        match self.phase {
-            Phase::Unread(_) | Phase::Reading | Phase::Gone(_) => return false,
-            Phase::Taking => return !when.is_ending,
-            Phase::Live => {}
-        }
-        let is_moved = self.done != self.recorded;
-        let is_late = when.now.saturating_sub(self.recorded_at) >= when.options.progress_time;
-        let is_full = self.full_at(when.options).is_some_and(|at| at <= when.now);
-        let is_at_rest = self.ahead.is_empty() && when.is_idle;
-        if when.is_ending {
-            return self.running == 0 && !self.is_closed(when.is_failing);
-        }
-        self.is_mark_wanted
-            || is_full
-            || is_late && (is_moved || when.is_held && !self.is_held)
-            || is_at_rest && !self.is_settled(when.is_held)
-    }
-
-    /// When the number of messages it is done with makes a record due, if it does.
-    fn full_at(&self, options: &Options) -> Option<Duration> {
-        let is_full = self.unrecorded >= options.progress_interval && self.done != self.recorded;
-        is_full.then(|| self.recorded_at.saturating_add(options.progress_pause))
-    }
-
-    /// Whether what it did is recorded, and whether something is held. What was only passed by may
-    /// wait for its time.
-    pub(super) fn is_settled(&self, is_held: bool) -> bool {
-        let is_open = self.unrecorded > 0 && self.done != self.recorded;
-        let is_told = is_held || !self.is_held;
-        !is_open && self.began.is_none() && is_told && !self.is_recording()
-    }
-
     /// The pause after a record that was not taken may be over.
     pub(super) fn tick(&mut self, now: Duration) {
         if self.not_before <= now {
             self.not_before = Duration::ZERO;
         }
-    }
-
-    /// The time at which something of the lane comes to be due by itself.
-    pub(super) fn deadline(&self, when: &When<'_>) -> Option<Duration> {
-        let is_busy = when.options.transactional && self.running > 0;
-        match self.phase {
-            _ if self.recording.is_some() || self.is_unsure || is_busy => return None,
-            Phase::Reading | Phase::Gone(_) => return None,
-            Phase::Unread(at) => return (!when.is_stopping).then_some(at),
-            Phase::Taking => return (!when.is_ending).then_some(self.not_before),
-            Phase::Live if when.is_ending => return self.is_due(when).then_some(self.not_before),
-            Phase::Live => {}
-        }
-        let is_open = self.done != self.recorded || when.is_held && !self.is_held;
-        let late = is_open.then(|| self.recorded_at.saturating_add(when.options.progress_time));
-        let again = (!self.not_before.is_zero()).then_some(self.not_before);
-        let full = self.full_at(when.options);
-        late.into_iter().chain(full).chain(again).min().map(|at| at.max(self.not_before))
-    }
-
-    /// Whether there is nothing left to record of a lane that comes to an end. What was only passed
-    /// by is recorded too, for that is the last chance.
-    pub(super) fn is_closed(&self, is_failing: bool) -> bool {
-        let is_told = self.is_held || is_failing;
-        // A record that was not heard of may stand, and say that a message was begun.
-        let is_begun =
-            self.is_mark_wanted || self.began.is_some() && self.began != self.left_over();
-        let is_open = self.done != self.recorded || is_begun || is_told;
-        !self.is_live()
-            || self.is_ended
-            || self.is_unsure
-            || self.running == 0 && !self.is_recording() && !is_open
     }
 
     /// Ends every pause now.
@@ -365,22 +279,4 @@ impl Track {
         }
         self.not_before = again;
     }
-}
-
-/// What the rest of the machine says to whether a record is due.
-#[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
-pub(super) struct When<'a> {
-    pub(super) options: &'a Options,
-    pub(super) now: Duration,
-    /// It was read to the end of what there is.
-    pub(super) is_idle: bool,
-    /// The subscriber stops.
-    pub(super) is_stopping: bool,
-    /// The lane is given up, or the subscriber stops.
-    pub(super) is_ending: bool,
-    /// It stops because something failed.
-    pub(super) is_failing: bool,
-    /// Something in the lane fails again and again.
-    pub(super) is_held: bool,
 }

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::lane::{Phase, Track, When};
+use super::due::When;
+use super::lane::{Phase, Track};
 use super::lot::Lot;
 use super::queues::{Item, Key, Queues};
 use super::tenure::Tenure;
@@ -39,8 +40,6 @@ pub struct Machine {
     pub(super) reader: Reader,
     /// News came while it was reading.
     pub(super) is_woken: bool,
-    /// The queues that wait for room among the parked messages of their stream.
-    pub(super) full: Vec<Key>,
     /// What was decided already.
     pub(super) urgent: VecDeque<Action>,
     /// The lane that has a suspect to be handled while nothing else is.
@@ -93,7 +92,6 @@ impl Machine {
             tenure,
             reader: Reader::Ready,
             is_woken: false,
-            full: Vec::new(),
             urgent: VecDeque::new(),
             tested: None,
             releasing: Vec::new(),
@@ -221,7 +219,7 @@ impl Machine {
                 is_stopping: self.stopping.is_some(),
                 is_ending: self.stopping.is_some() || track.is_draining,
                 is_failing: self.stopping == Some(Stop::Failed),
-                is_held: !self.full.is_empty() || self.queues.is_waiting(*lane),
+                is_held: !track.full.is_empty() || self.queues.is_waiting(*lane),
             };
             if let Some(record) = track.record(when) {
                 return Some(Action::Record(*lane, record));
@@ -302,7 +300,7 @@ impl Machine {
             is_stopping: self.stopping.is_some(),
             is_ending: self.stopping.is_some() || track.is_draining,
             is_failing: self.stopping == Some(Stop::Failed),
-            is_held: !self.full.is_empty() || self.queues.is_waiting(lane),
+            is_held: !track.full.is_empty() || self.queues.is_waiting(lane),
         };
         let lanes = self.lanes.iter().filter(|_| !self.is_giving_up);
         let lanes = lanes.filter_map(|(lane, track)| track.deadline(&when(*lane, track)));

@@ -10,6 +10,7 @@
 //! one part of what they know.
 
 mod answers;
+mod due;
 mod lane;
 mod lot;
 mod machine;
@@ -42,6 +43,13 @@ pub enum Sharing {
     Alone,
     /// By leases on lanes, each for so long.
     Leased(Duration),
+}
+
+impl Sharing {
+    /// Whether members share the work.
+    pub fn is_leased(self) -> bool {
+        matches!(self, Self::Leased(_))
+    }
 }
 
 /// What the machine asks for. Each action has one answer, and several may be under way.

@@ -19,7 +19,8 @@ pub struct Options {
     /// How long after a record those messages do not make another due, so that a crash repeats a
     /// moment's work and messages handled in no time are not slowed by their records; 10 ms.
     pub progress_pause: Duration,
-    /// After how much time it records its progress, if it has made any; 10 s.
+    /// After how much time it records its progress, if it has made any; 10 s. What it only passed by
+    /// counts from as much as a batch on.
     pub progress_time: Duration,
     /// How many messages it handles at a time, each of another stream; 1, in the order of the
     /// category.

@@ -1,7 +1,7 @@
 //! What is to be handled, in queues of which each does one thing at a time.
 //!
 //! Owns whose turn it is: one queue for all in the order of the category, or one for each stream.
-//! Which message may begin at all is decided in `machine.rs`.
+//! Which message may begin at all is decided in `turns.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -71,9 +71,13 @@ impl Queues {
     }
 
     /// The first message of the queue whose turn it is.
-    pub(super) fn next(&self) -> Option<(&Key, &Item)> {
-        let key = self.ready.front()?;
-        self.by_key.get(key)?.items.front().map(|item| (key, item))
+    pub(super) fn next(&self) -> Option<&Item> {
+        self.first(self.ready.front()?)
+    }
+
+    /// The first message of a queue.
+    pub(super) fn first(&self, key: &Key) -> Option<&Item> {
+        self.by_key.get(key)?.items.front()
     }
 
     /// Why the message that is next is to be parked, if that is decided.
@@ -192,7 +196,7 @@ impl Queues {
     }
 
     fn lane_of(&self, key: &Key) -> Option<Lane> {
-        self.by_key.get(key)?.items.front().map(|item| item.lane)
+        self.first(key).map(|item| item.lane)
     }
 
     pub(super) fn running(&self) -> usize {

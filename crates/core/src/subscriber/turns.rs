@@ -6,11 +6,11 @@ use super::lane::Leave;
 use super::machine::is_open;
 use super::queues::Item;
 use super::{Action, Cause, Lane, Machine};
+use crate::StreamName;
+use crate::store::{ParkedMessage, ParkedQueue, Place, Progress};
 
 /// How many messages are parked at most, of all streams: more than this is no matter of messages.
 const PARKED_IN_ALL: usize = 10_000;
-use crate::StreamName;
-use crate::store::{ParkedMessage, ParkedQueue, Place, Progress, Unit};
 
 impl Machine {
     pub(super) fn next_replay(&mut self) -> Option<Action> {
@@ -22,7 +22,8 @@ impl Machine {
             let track = self.lanes.get(&lane).filter(|track| is_open(track));
             // Until it is recorded that the message is passed, whoever comes next handles it, so its
             // effects are not committed in another way.
-            track.is_some_and(|track| !is_committed || track.has_recorded(place_of(unit, due)))
+            track
+                .is_some_and(|track| !is_committed || track.has_recorded(unit.place_of_parked(due)))
         })?;
         if let Some(track) = self.lanes.get_mut(&lane) {
             track.running += 1;
@@ -40,11 +41,11 @@ impl Machine {
             return None;
         }
         while self.has_room() {
-            let (_, item) = self.queues.next()?;
+            let item = self.queues.next()?;
             let (place, lane) = (item.place, item.lane);
             let is_behind = self.lot.holds_back(&item.stream);
-            if is_behind && self.is_full(item) || self.lot.is_ending(&item.stream) {
-                self.full.extend(self.queues.hold());
+            if self.is_kept_back(item) {
+                self.lanes.get_mut(&lane)?.full.extend(self.queues.hold());
                 self.end_test(lane);
                 continue;
             }
@@ -77,6 +78,11 @@ impl Machine {
         None
     }
 
+    /// Whether it may not even be parked now.
+    pub(super) fn is_kept_back(&self, item: &Item) -> bool {
+        self.lot.holds_back(&item.stream) && self.is_full(item) || self.lot.is_ending(&item.stream)
+    }
+
     /// Whether as many messages of its stream are parked as may be, and it is none of them.
     fn is_full(&self, item: &Item) -> bool {
         let limit = usize::try_from(self.options.parked_limit).unwrap_or(usize::MAX);
@@ -84,13 +90,13 @@ impl Machine {
     }
 
     fn is_parked(&self, item: &Item) -> bool {
-        let is_it = |parked: &ParkedMessage| place_of(self.unit, parked) == item.place;
+        let is_it = |parked: &ParkedMessage| self.unit.place_of_parked(parked) == item.place;
         self.lot.parked_of(&item.stream).any(is_it)
     }
 
     /// Whether there is no room in the lot for the message that is next.
     fn would_overflow(&self) -> bool {
-        self.is_lot_full() && self.queues.next().is_some_and(|(_, item)| !self.is_parked(item))
+        self.is_lot_full() && self.queues.next().is_some_and(|item| !self.is_parked(item))
     }
 
     /// Whether as many messages are parked in all as may be.
@@ -129,17 +135,16 @@ impl Machine {
         Some(track.leave(place, &self.options, !is_under_way))
     }
 
+    /// The stream of a message of this lane that waits, because as many of its stream are parked as
+    /// may be.
+    pub fn full_stream(&self, lane: Lane) -> Option<&StreamName> {
+        let mut waiting = self.lanes.get(&lane)?.full.iter().filter_map(|it| self.queues.first(it));
+        waiting.find(|item| self.is_full(item)).map(|item| &item.stream)
+    }
+
     /// The progress that is committed with the effects of a message.
     fn committed_with(&self, place: Place, lane: Lane) -> Option<Progress> {
         let track = self.lanes.get(&lane).filter(|_| self.options.transactional)?;
         Some(Progress { done: Some(place), began: track.began_after(place), ..Progress::default() })
-    }
-}
-
-/// The place of a parked message in what is read.
-fn place_of(unit: Unit, parked: &ParkedMessage) -> Place {
-    match unit {
-        Unit::GlobalPosition => parked.global_position.get(),
-        Unit::StreamPosition => parked.position.get(),
     }
 }

@@ -18,7 +18,7 @@ use super::driver::Poller;
 use super::parking::{ToPark, ToTry, Tried, write_note};
 use super::told::Told;
 use super::work::Work;
-use crate::{Error, ExpectedVersion, Position, StreamName, telemetry};
+use crate::{ExpectedVersion, Position, StreamName, telemetry};
 
 impl Poller {
     /// Begins an action.
@@ -27,6 +27,8 @@ impl Poller {
         let known = &mut self.known;
         match action {
             Action::ReadProgress(lane) => {
+                // What was known of it before it was lost says nothing of where it is now.
+                known.books.remove(&lane);
                 async move { Told::Progress(lane, work.begin_with(lane).await) }.boxed()
             }
             Action::ReadNotes => {
@@ -126,13 +128,17 @@ impl Poller {
             let handled = match sealed {
                 Ok((message, expected)) => {
                     let stream = book.stream.stream();
-                    let seal = Seal { stream, message, expected, of: Some(&work.id) };
+                    let (of, is_unsure) = (Some(&work.id), book.is_unsure);
+                    let seal = Seal { stream, message, expected, of, is_unsure };
                     work.handle(&recorded, Some(seal), is_replay).await
                 }
                 Err(error) => Err(Fault::of_store(error)),
             };
-            if let Ok(Handled { committed: Some(at), .. }) = &handled {
-                book.stands(*at);
+            match &handled {
+                Ok(Handled { committed: Some(at), .. }) => book.stands(*at),
+                // Also where a later try fails before its commit, the earlier one may stand.
+                Err(Fault::Unavailable(_)) => book.is_unsure = true,
+                _ => {}
             }
             Told::Handled(recorded, lane, Some(book), handled)
         }
@@ -148,17 +154,14 @@ impl Poller {
         };
         let is_stopped = record.is_last && self.machine.is_failing();
         if self.machine.take_overflow() {
-            let doing = format!("parking by subscriber `{}`", work.id);
-            let why = format!("{} messages are parked in all", self.machine.parked());
-            let error = Error::failed(doing, why);
-            self.report(None, &error, 1);
-            self.known.fault = Some(error);
+            let full = self.lot_is_full();
+            self.report(None, &full, 1);
+            self.known.fault = Some(full);
         }
-        let held = self.known.faults.iter().min_by_key(|(place, _)| **place).map(|it| it.1);
-        let fault = held.filter(|_| record.is_held).or(self.known.fault.as_ref());
-        let fault = fault.filter(|_| is_stopped || record.is_held);
-        let standing =
-            fault.map(|fault| Standing { stopped: is_stopped, reason: format!("{fault:#}") });
+        let reason = if record.is_held { self.why_held(lane) } else { None };
+        let fault = self.known.fault.as_ref().filter(|_| is_stopped || record.is_held);
+        let reason = reason.or_else(|| fault.map(|fault| format!("{fault:#}")));
+        let standing = reason.map(|reason| Standing { stopped: is_stopped, reason });
         let replay = self.replay_after(lane, record.done);
         let progress = Progress {
             done: record.done,
@@ -172,6 +175,24 @@ impl Poller {
             Told::Recorded(lane, book, recorded)
         }
         .boxed()
+    }
+
+    /// Why a lane stands still: its first message that fails, or one that finds no room.
+    fn why_held(&self, lane: Lane) -> Option<String> {
+        let is_of_lane = |place: &Place| {
+            let message = self.known.messages.get(place);
+            message.and_then(|it| self.work.lane_of(&it.stream_name)) == Some(lane)
+        };
+        let failing = self.known.faults.iter().find(|(place, _)| is_of_lane(place));
+        let full = || {
+            let limit = self.work.options.parked_limit;
+            let stream = self.machine.full_stream(lane)?;
+            Some(format!(
+                "{limit} messages of `{stream}` are parked, which is its limit; replay or discard \
+                 them, or raise `parked_limit`"
+            ))
+        };
+        failing.map(|(_, fault)| format!("{fault:#}")).or_else(full)
     }
 }
 
@@ -226,7 +247,7 @@ async fn try_again(
         let id = work.store.ids().next();
         let message = note.message(id, Some(recorded)).map_err(Fault::of_store)?;
         let expected = ExpectedVersion::from(queue.version());
-        Some(Seal { stream: parking.stream(), message, expected, of: None })
+        Some(Seal { stream: parking.stream(), message, expected, of: None, is_unsure: false })
     } else {
         None
     };

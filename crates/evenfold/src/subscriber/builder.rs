@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenfold_core::error::HandlerError;
+use evenfold_core::error::{HandlerError, Invalid};
 use evenfold_core::handler::Handler;
 use evenfold_core::message::{Converters, Messages, Recorded};
 use evenfold_core::store::BatchSize;
@@ -15,7 +15,8 @@ use evenfold_core::subscriber::{ErrorPolicy, Options};
 
 use super::dispatch::{Bound, Dispatch};
 use super::inside::Marked;
-use super::report::{Failure, Polled};
+use super::plan::Merging;
+use super::report::{Failure, Polled, StopReason};
 use crate::host::Host;
 use crate::{Category, EntityId, Error, GlobalPosition, Position, Store, StreamName};
 
@@ -64,24 +65,6 @@ pub struct Subscriber {
     pub(super) converters: Converters,
     pub(super) on_error: Vec<Report>,
     pub(super) on_rejection: Vec<Report>,
-}
-
-/// What one cursor reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Merging {
-    /// The categories of the handlers.
-    Handled,
-    All,
-}
-
-impl Merging {
-    /// What was written for it.
-    pub(super) fn call(self) -> &'static str {
-        match self {
-            Self::Handled => "`.merged()`",
-            Self::All => "`.merged_all()`",
-        }
-    }
 }
 
 pub(super) type Report = Arc<dyn Fn(&Failure<'_>) + Send + Sync>;
@@ -217,7 +200,8 @@ impl Subscriber {
         self
     }
 
-    /// After how much time it records its progress, if it has made any; 10 s.
+    /// After how much time it records its progress, if it has made any; 10 s. What it only passed by
+    /// counts from as much as a batch on.
     pub fn progress_time(mut self, time: Duration) -> Self {
         self.options.progress_time = time;
         self
@@ -382,7 +366,20 @@ impl Subscriber {
     ///
     /// When the subscriber cannot start, or stopped because something failed.
     pub async fn run_until_caught_up(self) -> Result<Polled, Error> {
-        Host::new().subscriber(self).run_until_caught_up().await?.into_result()
+        let id = self.id.clone();
+        let stops = Host::new().subscriber(self).run_until_caught_up().await?;
+        let replaced = stops.iter().find_map(|stopped| match stopped.reason {
+            StopReason::Replaced(by) if stopped.polled == Polled::default() => Some(by),
+            _ => None,
+        });
+        match replaced {
+            // It was never to run.
+            Some(by) => {
+                let rule = format!("version {by} has taken over");
+                Err(Invalid::new("subscriber", id, rule).into())
+            }
+            None => stops.into_result(),
+        }
     }
 }
 

@@ -79,6 +79,21 @@ pub(super) struct Seal<'a> {
     pub(super) expected: ExpectedVersion,
     /// The subscriber whose progress it is, if it is that.
     pub(super) of: Option<&'a SubscriberId>,
+    /// It may stand already, for the reply to an earlier commit of it was lost. That is found out
+    /// before the handlers do again what cannot be done twice.
+    pub(super) is_unsure: bool,
+}
+
+impl Seal<'_> {
+    /// What it means that the seal was not written.
+    fn fault(&self, error: Error) -> Fault {
+        match self.of {
+            Some(id) => Fault::of_store(superseded(error, id)),
+            // Somebody noted something else in between, so it is looked at anew.
+            None if error.is_conflict() => Fault::Unavailable(error),
+            None => Fault::of_store(error),
+        }
+    }
 }
 
 impl Work {
@@ -93,6 +108,14 @@ impl Work {
         let Some(seal) = seal else {
             return self.dispatch(recorded, is_replay, &mut Context::empty()).await;
         };
+        if seal.is_unsure {
+            let store = self.store.messages();
+            let stands = store.message(seal.message.id()).await.map_err(Fault::of_store)?;
+            if let Some(seal) = stands {
+                let (is_wanted, committed) = (true, Some(seal.position));
+                return Ok(Handled { is_wanted, rejected: Vec::new(), committed });
+            }
+        }
         let mut context = self.store.messages().context().await.map_err(Fault::of_store)?;
         match self.dispatch(recorded, is_replay, &mut context).await {
             Ok(handled) if handled.is_wanted => self.commit(context, handled, seal).await,
@@ -109,24 +132,19 @@ impl Work {
         handled: Handled,
         seal: Seal<'_>,
     ) -> Result<Handled, Fault> {
-        let message = [seal.message];
-        let written = match context.write(seal.stream, &message, seal.expected).await {
+        let message = std::slice::from_ref(&seal.message);
+        let written = match context.write(seal.stream, message, seal.expected).await {
             Ok(written) => written,
             Err(error) => {
                 context.rollback().await;
-                return Err(match seal.of {
-                    Some(id) => Fault::of_store(superseded(error, id)),
-                    // Somebody noted something else in between, so it is looked at anew.
-                    None if error.is_conflict() => Fault::Unavailable(error),
-                    None => Fault::of_store(error),
-                });
+                return Err(seal.fault(error));
             }
         };
         if written.is_repetition() {
             // The reply to an earlier commit was lost, and the effects are there.
             context.rollback().await;
         } else {
-            context.commit().await.map_err(Fault::of_store)?;
+            context.commit().await.map_err(|error| seal.fault(error))?;
         }
         Ok(Handled { committed: Some(written.last()), ..handled })
     }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::dispatch::panic_text;
 use super::report::{Polled, StopReason, Stopped};
 use super::told::{Known, Told};
+use super::version::TakingOver;
 use super::work::Work;
 use crate::telemetry::{self, Meters, State};
 use crate::wakeups::Waiter;
@@ -31,19 +32,18 @@ pub struct Poller {
     pub(super) work: Arc<Work>,
     pub(super) machine: Machine,
     pub(super) known: Known,
-    under_way: FuturesUnordered<BoxFuture<'static, Told>>,
+    pub(super) under_way: FuturesUnordered<BoxFuture<'static, Told>>,
     /// There is more to begin.
-    is_busy: bool,
+    pub(super) is_busy: bool,
     pub(super) polled: Polled,
     /// What it did in all calls.
     total: Polled,
-    stopped: Option<Stop>,
-    /// It has tried to take over since it has caught up.
-    has_tried: bool,
+    pub(super) stopped: Option<Stop>,
+    pub(super) taking_over: TakingOver,
     /// Hears of what is written.
     waiter: Waiter,
     poll_interval: Duration,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     since: Instant,
     pub(super) meters: Meters,
 }
@@ -80,7 +80,7 @@ impl Poller {
             polled: Polled::default(),
             total: Polled::default(),
             stopped: None,
-            has_tried: false,
+            taking_over: TakingOver::NotYet,
             waiter,
             poll_interval,
             stop: CancellationToken::new(),
@@ -143,15 +143,18 @@ impl Poller {
         }
     }
 
-    /// Gives up what it holds of shared work, so that others need not wait until its leases run out.
-    /// What fails then was reported, and they do run out.
-    pub(crate) async fn leave(&mut self) {
-        if self.work.sharing().is_leased() && self.stopped.is_none() {
-            let total = self.total;
-            self.machine.stop();
-            self.go(Until::Stopped).await.ok();
-            self.total = total;
+    /// Records what it was only passing by, and gives up what it holds of shared work; why it stopped,
+    /// if it could not.
+    pub(crate) async fn leave(&mut self) -> Option<StopReason> {
+        if self.stopped.is_some() {
+            return None;
         }
+        let total = self.total;
+        self.stop = CancellationToken::new();
+        self.stop.cancel();
+        let left = self.go(Until::Stopped).await;
+        self.total = total;
+        Some(reason(Arc::clone(&self.work), left.err()?).await)
     }
 
     pub(crate) fn stopped(self, reason: StopReason) -> Stopped {
@@ -201,6 +204,9 @@ impl Poller {
         self.meters.restart();
         // Where the last call paused is where this one goes on.
         self.machine.hurry();
+        if let TakingOver::Unsure(again) = &mut self.taking_over {
+            *again = Instant::now();
+        }
         while !self.is_reached(until) {
             self.wait().await;
         }
@@ -219,13 +225,9 @@ impl Poller {
         if self.stop.is_cancelled() {
             self.machine.stop();
         }
-        self.is_busy = self.begin_all();
+        self.is_busy = !self.is_taking_over() && self.begin_all();
         let is_caught_up = self.machine.is_caught_up();
-        self.has_tried &= is_caught_up;
-        if self.known.is_waiting && is_caught_up && !self.has_tried {
-            self.has_tried = true;
-            self.under_way.push(self.take_over());
-        }
+        self.begin_taking_over(is_caught_up);
         if until == Until::Stopped && self.stopped.is_none() && !self.stop.is_cancelled() {
             self.measure();
         }
@@ -235,7 +237,7 @@ impl Poller {
         self.stopped.is_some()
             || match until {
                 Until::Page => is_quiet,
-                Until::Idle => is_quiet && is_caught_up,
+                Until::Idle => is_quiet && is_caught_up && !self.is_taking_over(),
                 Until::Stopped => false,
             }
     }
@@ -265,8 +267,13 @@ impl Poller {
     /// Waits until something is done, a time has come, or a stop is asked for.
     async fn wait(&mut self) {
         let is_under_way = !self.under_way.is_empty();
-        let deadline = self.machine.deadline().unwrap_or(Duration::MAX);
-        let deadline = self.since.checked_add(deadline);
+        let deadline = match self.taking_over {
+            TakingOver::UnderWay => None,
+            TakingOver::Unsure(again) => Some(again),
+            TakingOver::NotYet | TakingOver::Tried => {
+                self.machine.deadline().and_then(|at| self.since.checked_add(at))
+            }
+        };
         let deadline = deadline.into_iter().chain(self.meters.deadline()).min();
         let is_stopping = self.stop.is_cancelled();
         let told = tokio::select! {
@@ -283,11 +290,6 @@ impl Poller {
         if let Some(told) = told {
             self.take(told);
         }
-    }
-
-    fn take_over(&self) -> BoxFuture<'static, Told> {
-        let (work, ours) = (Arc::clone(&self.work), self.machine.done(0));
-        async move { Told::TakenOver(work.take_over(ours).await) }.boxed()
     }
 
     /// Begins to measure the lag, if it is time and it is known what is done.
@@ -319,6 +321,20 @@ impl Poller {
         now
     }
 
+    /// Why it stops where a message was to be parked and finds no room.
+    pub(super) fn lot_is_full(&self) -> Error {
+        let doing = format!(
+            "parking one more message of subscriber `{}`, of which {} are parked, as many as may be: \
+             replay or discard some",
+            self.work.id,
+            self.machine.parked()
+        );
+        match self.known.faults.values().next() {
+            Some(fault) => Error::failed(doing, format!("{fault:#}")),
+            None => Error::failed(doing, "it comes behind one that is parked"),
+        }
+    }
+
     fn why_stopped(&self) -> Error {
         self.known.fault.clone().unwrap_or_else(|| {
             Error::failed(format!("subscriber `{}` has stopped", self.work.id), "it cannot go on")
@@ -338,7 +354,8 @@ fn state(machine: &Machine, known: &Known) -> State {
 
 /// A version that has taken over is no failure of this one.
 async fn reason(work: Arc<Work>, error: Error) -> StopReason {
-    let successor = if error.is_superseded() { work.successor().await } else { None };
+    let may_be = error.is_superseded() || error.is_invalid();
+    let successor = if may_be { work.successor().await } else { None };
     successor.map_or(StopReason::Failed(error), StopReason::Replaced)
 }
 

@@ -13,7 +13,7 @@ use evenfold_core::store::{
 };
 use evenfold_core::subscriber::{Options, Then};
 
-use super::builder::{Merging, Start, Subscriber};
+use super::builder::{Start, Subscriber};
 use super::dispatch::Dispatch;
 use super::driver::Poller;
 use super::work::{Share, Source, Tenancy, Work};
@@ -24,6 +24,24 @@ const LEASE_TERM: Duration = Duration::from_secs(10);
 
 /// After how many crashes in the middle of a message a subscriber that parks does so.
 const CRASHES: u32 = 3;
+
+/// What one cursor reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Merging {
+    /// The categories of the handlers.
+    Handled,
+    All,
+}
+
+impl Merging {
+    /// What was written for it.
+    pub(super) fn call(self) -> &'static str {
+        match self {
+            Self::Handled => "`.merged()`",
+            Self::All => "`.merged_all()`",
+        }
+    }
+}
 
 impl Subscriber {
     /// The subscriber to be driven by hand, a page at a time.
@@ -218,8 +236,7 @@ impl Subscriber {
     }
 
     fn whole(&self, first: ProgressStream) -> Share {
-        let before = self.version.checked_sub(1).filter(|before| *before > 0);
-        let before = before.map(|before| first.clone().version(before));
+        let before = (1..self.version).map(|before| first.clone().version(before)).collect();
         Share::Whole { progress: first.version(self.version), before }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Book {
     expected: ExpectedVersion,
     /// A record that may stand or not.
     lost: Option<Box<NewMessage>>,
+    /// So may one that was to be committed with effects.
+    pub(super) is_unsure: bool,
 }
 
 impl Book {
@@ -32,7 +34,7 @@ impl Book {
         let last = store.messages().last_message(stream.stream(), None).await?;
         let progress = last.as_ref().map(|last| stream.progress_in(last)).transpose()?;
         let expected = ExpectedVersion::from(last.map(|last| last.position));
-        Ok((Self { stream, expected, lost: None }, progress))
+        Ok((Self { stream, expected, lost: None, is_unsure: false }, progress))
     }
 
     /// Records progress, unless another has since.
@@ -97,6 +99,7 @@ impl Book {
     /// A record stands at this version.
     pub(super) fn stands(&mut self, at: Position) {
         self.expected = ExpectedVersion::At(at);
+        self.is_unsure = false;
     }
 }
 

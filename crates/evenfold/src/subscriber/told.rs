@@ -167,7 +167,9 @@ impl Poller {
                 Input::Left
             }
             Told::TakenOver(taken) => {
-                if let Ok(true) = self.kind_of(taken) {
+                let is_ours = self.took_over(&taken);
+                _ = self.kind_of(taken);
+                if is_ours {
                     self.known.is_waiting = false;
                     self.known.replay.clear();
                     telemetry::taken_over(&self.work.id, self.work.version);
@@ -304,20 +306,21 @@ impl Poller {
         recorded: Option<&Recorded>,
         attempt: u32,
     ) -> (Outcome, Error) {
-        let (is_hopeless, error) = match fault {
-            Fault::Hopeless(error) => (Some(true), error),
-            Fault::Failed(error) => (Some(false), error),
-            Fault::Unavailable(error) | Fault::Superseded(error) => (None, error),
+        let (of_message, error) = match fault {
+            Fault::Hopeless(error) => (Ok(true), error),
+            Fault::Failed(error) => (Ok(false), error),
+            Fault::Unavailable(error) => (Err(Kind::Unavailable), error),
+            Fault::Superseded(error) => (Err(Kind::Superseded), error),
         };
         self.report(recorded, &error, attempt);
         self.polled.failed += 1;
-        let outcome = match is_hopeless {
-            Some(is_hopeless) => {
+        let outcome = match of_message {
+            Ok(is_hopeless) => {
                 let policy = self.policy(recorded, &error, attempt);
                 // A message that cannot be read is not tried again: it would be the same.
                 Outcome::Failed(if is_hopeless { policy.retries(0) } else { policy })
             }
-            None => Outcome::Fault(kind(&error)),
+            Err(kind) => Outcome::Fault(kind),
         };
         self.known.fault = Some(error.clone());
         (outcome, error)

@@ -34,10 +34,10 @@ pub(super) enum Source {
 
 /// How the work is shared.
 pub(super) enum Share {
-    /// Not by leases: one lane, and perhaps a version before this one.
+    /// Not by leases: one lane, and the versions before this one, the first of them first.
     Whole {
         progress: ProgressStream,
-        before: Option<ProgressStream>,
+        before: Vec<ProgressStream>,
     },
     Leased(Tenancy),
 }
@@ -186,8 +186,7 @@ impl Work {
     ) -> Result<(Book, Option<Progress>, bool), Error> {
         let (book, progress) = self.open(lane).await?;
         if let Some(successor) = progress.as_ref().and_then(|progress| progress.successor) {
-            let rule = format!("version {successor} has taken over");
-            return Err(Invalid::new("subscriber", &self.id, rule).into());
+            return Err(self.replaced_by(successor));
         }
         if progress.is_none() {
             self.check_sharing(&book.stream).await?;
@@ -258,8 +257,8 @@ impl Work {
             Source::Stream(stream) => store.stream_version(stream).await?.map(Into::into),
             Source::Merged(_) => return Ok(()),
         };
-        // Zero is recorded before the first message.
-        if end >= Some(done) || done == 0 {
+        // Zero is recorded before the first message, and what lies before the start is.
+        if end >= Some(done) || done == 0 || self.options.start > Some(done) {
             return Ok(());
         }
         let reads = self.reads();

@@ -2,9 +2,10 @@
 //!
 //! It wraps any store and passes everything on; what it says of a failure is what a true store
 //! would say. The transactions that it can hand out are in `transaction.rs`, its leases in
-//! `leases.rs`, the faults of its reads in `reads.rs`.
+//! `leases.rs`, the faults of its reads in `reads.rs`, writes that wait for the test in `holds.rs`.
 
 mod browse;
+mod holds;
 mod leases;
 mod reads;
 
@@ -26,6 +27,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 
 use crate::transaction::TransactionLog;
+pub use holds::HeldWrite;
 
 /// A store that remembers every write, and fails when it is told to; clones share all of it.
 ///
@@ -73,6 +75,7 @@ struct Shared {
     lost_leases: u32,
     announced: Vec<Category>,
     listeners: Vec<UnboundedSender<Announcement>>,
+    gates: Vec<holds::Gate>,
 }
 
 /// A write that was asked for.
@@ -210,6 +213,7 @@ impl Recording {
         messages: &[NewMessage],
         expected: ExpectedVersion,
     ) -> Result<Written, Error> {
+        self.wait_at_gate(stream).await;
         let fault = self.next_fault(stream, expected);
         let write = self.remember(Write {
             stream: stream.clone(),

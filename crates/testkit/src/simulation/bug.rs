@@ -19,6 +19,8 @@ pub enum Bug {
     CommitWithoutCompare,
     /// What is begun is not written into the record.
     BegunNotRecorded,
+    /// A record made before anything is done with does not say where the subscriber began.
+    StartNotRecorded,
     /// Progress is recorded whatever was recorded meanwhile.
     RecordWithoutCompare,
     /// A page that could not be read is never answered.

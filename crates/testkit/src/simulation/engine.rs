@@ -301,6 +301,10 @@ impl World<'_> {
         if self.bug == Some(Bug::BegunNotRecorded) {
             progress.began = None;
         }
+        let start = self.scenario.options.start;
+        if self.bug == Some(Bug::StartNotRecorded) && progress.done < start {
+            progress.done = None;
+        }
         let done = progress.done;
         let is_landed = fortune != Fortune::Lost && self.store.record(lane, version, id, progress);
         if is_landed {

@@ -16,6 +16,8 @@ pub enum Law {
     NothingLost,
     /// The messages of a stream are done with in its order; with a concurrency of one, all of a lane.
     Order,
+    /// No message before the start is handled.
+    Start,
     /// Progress is never recorded beyond a message that is not done with.
     Progress,
     /// A message whose stream has a parked one before it waits.
@@ -62,6 +64,8 @@ pub(super) enum Fate {
 #[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(super) struct Told {
     pub(super) item: Item,
+    /// It stands before the start.
+    pub(super) is_before: bool,
     pub(super) position: Position,
     pub(super) fate: Fate,
     pub(super) tries: u32,
@@ -78,6 +82,7 @@ impl Told {
     pub(super) fn new(item: Item, position: Position, fate: Fate) -> Self {
         Self {
             item,
+            is_before: false,
             position,
             fate,
             tries: 0,
@@ -93,7 +98,8 @@ impl Told {
 
     /// Whether it needs no more attention.
     pub(super) fn is_over(&self) -> bool {
-        !self.is_parked && (self.is_done || self.is_skipped || self.is_discarded)
+        let is_over = self.is_done || self.is_skipped || self.is_discarded;
+        self.is_before || !self.is_parked && is_over
     }
 
     fn is_passed(&self) -> bool {
@@ -148,8 +154,9 @@ impl Truth {
         self.messages.values()
     }
 
+    /// What a lane is to be done with.
     pub(super) fn of_lane(&self, lane: Lane) -> impl Iterator<Item = &Told> {
-        self.messages.values().filter(move |told| told.item.lane == lane)
+        self.messages.values().filter(move |told| told.item.lane == lane && !told.is_before)
     }
 
     fn before(&self, place: Place) -> impl Iterator<Item = &Told> {
@@ -160,6 +167,8 @@ impl Truth {
 
     /// A message is about to begin.
     pub(super) fn begins(&self, place: Place) -> Kept {
+        let is_before = self.messages.get(&place).is_some_and(|told| told.is_before);
+        hold(Law::Start, !is_before, || format!("{place} begins, and is before the start"))?;
         let ahead = self.before(place).find(|told| told.is_parked && !told.is_done);
         hold(Law::HeldBack, ahead.is_none(), || {
             let ahead = ahead.map(|told| told.item.place);
@@ -244,6 +253,7 @@ impl fmt::Display for Law {
         f.write_str(match self {
             Self::NothingLost => "nothing is lost",
             Self::Order => "order",
+            Self::Start => "nothing before the start",
             Self::Progress => "progress never passes unfinished work",
             Self::HeldBack => "what is behind a parked message waits",
             Self::Leases => "only what is leased",

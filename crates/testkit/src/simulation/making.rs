@@ -34,7 +34,8 @@ impl World<'_> {
             });
             if let Some(item) = &item {
                 let position = positions.entry(stream).or_insert(Position::START);
-                let told = Told::new(item.clone(), *position, self.fate());
+                let mut told = Told::new(item.clone(), *position, self.fate());
+                told.is_before = self.scenario.options.start.is_some_and(|start| place < start);
                 *position = position.next();
                 self.truth.add(told);
             }

@@ -96,6 +96,9 @@ impl Scenario {
             pauses: is_leased && random.chance(40),
             jumps: is_leased && random.chance(15),
         };
+        let messages = random.between(3, 40);
+        let start = random.chance(25).then(|| random.between(0, messages).into());
+        let options = Options { start, ..options };
         Self {
             options,
             policy,
@@ -104,7 +107,7 @@ impl Scenario {
             lanes: if is_leased { u16::try_from(random.between(1, 8)).unwrap_or(1) } else { 1 },
             members: usize::try_from(members).unwrap_or(1),
             streams: if is_stream { 1 } else { random.between(1, 6) },
-            messages: random.between(3, 40),
+            messages,
             is_filtered: is_leased || !is_stream && random.chance(30),
             faults,
             chaos: ms(random.between(2000, 8000)),

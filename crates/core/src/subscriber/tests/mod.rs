@@ -1,8 +1,9 @@
-//! The laws of the machine, over any history of answers; in `found.rs` the faults that the
-//! simulation found.
+//! The laws of the machine, over any history of answers; in `records.rs` what is recorded, in
+//! `found.rs` the faults that the simulation found.
 
 mod found;
 mod parked;
+mod records;
 
 use proptest::prelude::*;
 
