@@ -143,15 +143,7 @@ impl Poller {
             }
             Told::Recorded(lane, book, recorded) => {
                 self.known.books.insert(lane, book);
-                let is_failing = self.machine.is_failing();
-                let before = self.known.fault.take();
-                let recorded = self.kind_of(recorded);
-                // What failed before is why it stops, if it does; a record that fails is the reason
-                // only by itself.
-                if is_failing || self.known.fault.is_none() {
-                    self.known.fault = before.or(self.known.fault.take());
-                }
-                Input::Recorded(lane, recorded)
+                Input::Recorded(lane, self.hear_recorded(recorded))
             }
             Told::Held(held) => Input::Held(self.kind_of(held)),
             Told::Released(lane, released) => {
@@ -183,6 +175,17 @@ impl Poller {
             }
             Told::Gone(input) => input,
         })
+    }
+
+    /// What failed before is why it stops, if it does; a record that fails is the reason only by itself.
+    fn hear_recorded(&mut self, recorded: Result<(), Error>) -> Result<(), Kind> {
+        let is_failing = self.machine.is_failing();
+        let before = self.known.fault.take();
+        let recorded = self.kind_of(recorded);
+        if is_failing || self.known.fault.is_none() {
+            self.known.fault = before.or(self.known.fault.take());
+        }
+        recorded
     }
 
     fn hear_page(&mut self, page: Result<Fetched, Error>) -> Input {
