@@ -16,6 +16,8 @@ use evenfold_postgres::testing::TestDatabase;
 use evenfold_testkit::controls;
 use evenfold_testkit::controls::message::{Closed, Deposited, Withdrawn};
 use serde_json::{Value, json};
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
 use uuid::Uuid;
 
 use crate::common::python::{Python, names_of};
@@ -105,6 +107,10 @@ async fn what_python_writes_is_read_here() -> Result {
     Ok(())
 }
 
+/// A time as Python says it, but for zeros at its end.
+const PYTHON_TIME: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]");
+
 #[tokio::test]
 async fn what_is_written_here_python_reads() -> Result {
     for Shared { database: _database, store, mut python } in Shared::on_both().await? {
@@ -137,7 +143,8 @@ async fn what_is_written_here_python_reads() -> Result {
         assert_eq!(last["stream_name"], ours.stream_name.as_str());
         assert_eq!(last["global_position"], ours.global_position.get());
         let time = last["time"].as_str().unwrap_or_default();
-        assert!(ours.time.to_string().starts_with(time.trim_end_matches('0')), "{time}");
+        let ours = ours.time.format(PYTHON_TIME)?;
+        assert_eq!(ours.trim_end_matches('0'), time.trim_end_matches('0'));
 
         // `-` is all that tells Python's `read` a stream from a category.
         for (stream, id) in controls::stream::awkward()?.iter().zip(100..) {
