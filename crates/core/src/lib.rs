@@ -33,6 +33,7 @@ pub mod error;
 pub mod message;
 
 pub mod reducer;
+pub mod snapshot;
 
 pub mod store;
 

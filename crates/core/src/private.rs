@@ -9,6 +9,7 @@ pub use crate::error::{DecodeError, Error, HandlerError};
 pub use crate::handler::{Context, Handle, Handler, Received};
 pub use crate::message::{Encode, Includes, Message, Messages, NewMessage, Recorded};
 pub use crate::reducer::{Reduce, Reducer};
+pub use crate::snapshot::{Outline, Shape, Snapshot};
 
 /// A set whose every message has a reducer in `S`; derived with the set, so it knows them all.
 #[diagnostic::on_unimplemented(

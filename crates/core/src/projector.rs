@@ -240,6 +240,33 @@ impl<S: Send + 'static> Projector<S> {
         }
     }
 
+    /// What a projection becomes by what the stream has beyond it; none when there is nothing. The
+    /// projection itself stays as it is, whatever happens: others may be looking at it.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_on_stream`](Self::run_on_stream).
+    pub async fn beyond<R: ReadStore + ?Sized>(
+        &self,
+        store: &R,
+        stream: &StreamName,
+        known: &Projection<S>,
+    ) -> Result<Option<Projection<S>>, Error>
+    where
+        S: Clone + Sync,
+    {
+        let from = known.version.map_or(Position::START, Position::next);
+        let page = store.read_stream(stream, from, self.batch).await?;
+        if page.is_empty() {
+            return Ok(None);
+        }
+        let mut next = known.clone();
+        if self.reduce_page(&mut next, &page)? && page.len() >= self.batch.as_len() {
+            self.refresh(store, stream, &mut next).await?;
+        }
+        Ok(Some(next))
+    }
+
     /// Whether the page was reduced to its end.
     fn reduce_page(&self, to: &mut Projection<S>, page: &[Recorded]) -> Result<bool, Error> {
         for recorded in page {

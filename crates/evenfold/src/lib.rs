@@ -26,13 +26,16 @@ mod transact;
 mod wakeups;
 
 pub use connect::connect;
-pub use entities::Entities;
+#[cfg(feature = "cache")]
+pub use entities::EntityCache;
+pub use entities::{Entities, Snapshots};
 pub use evenfold_core::message::{Message, Messages};
 #[doc(hidden)]
 pub use evenfold_core::private as __private;
+pub use evenfold_core::snapshot::{Shape, Snapshot};
 pub use evenfold_core::{
     Category, Clock, EntityId, Error, ExpectedVersion, GlobalPosition, Ids, Memory, Position,
-    StreamName, SystemClock, TimeOrderedIds, error, handler, message, projector, reducer,
+    StreamName, SystemClock, TimeOrderedIds, error, handler, message, projector, reducer, snapshot,
     store as stores,
 };
 #[cfg(feature = "postgres")]
@@ -40,7 +43,7 @@ pub use evenfold_postgres as postgres;
 #[cfg(feature = "sqlite")]
 pub use evenfold_sqlite as sqlite;
 pub use host::{Host, Stops};
-pub use macros::{Message, Messages, handler, reducer};
+pub use macros::{Message, Messages, Shape, Snapshot, handler, reducer};
 pub use store::{Store, Write};
 pub use subscriber::{
     ErrorPolicy, Failure, Parked, Parking, Polled, Poller, StopReason, Stopped, Subscriber,
@@ -70,6 +73,8 @@ mod guide {
         test: "guide/07-test.md",
         operate: "guide/08-operate.md",
         views: "guide/09-views.md",
+        #[cfg(feature = "cache")]
+        long_streams: "guide/10-long-streams.md",
         stream_names: "concepts/stream-names.md",
         positions_and_order: "concepts/positions-and-order.md",
         idempotence: "concepts/idempotence.md",

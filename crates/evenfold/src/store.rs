@@ -1,6 +1,6 @@
 //! The store as an application holds it: any backend, and what is built on it.
 //!
-//! Owns [`Store`] and how messages are written by hand. Loading and deciding is `entities.rs`,
+//! Owns [`Store`] and how messages are written by hand. Loading and deciding is `entities/`,
 //! subscribing is `subscriber/`.
 
 use std::fmt;

@@ -8,12 +8,12 @@ use std::future::IntoFuture;
 use evenfold_core::error::{Conflict, DuplicateId, Invalid, Rejection};
 use evenfold_core::handler::{BatchIds, Received};
 use evenfold_core::message::{Encode, Metadata, NewMessage, Recorded};
-use evenfold_core::projector::Projection;
 use evenfold_core::reducer::Reducer;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
+use crate::entities::Freshness;
 use crate::marks::{Marks, send};
 use crate::{Entities, Error, Position, Store, StreamName};
 
@@ -96,22 +96,34 @@ where
     async fn run(self) -> Result<Transacted, Error> {
         let Self { entities, stream, mut decide, attempts, marks } = self;
         let stream = stream?;
-        if entities.projector.is_bounded() {
+        let loader = &entities.loader;
+        if loader.projector.is_bounded() {
             let rule = "it stops at a position or a time, and a decision needs the present state";
             return Err(Invalid::new("projector of", &stream, rule).into());
         }
         let ids = marks.ids(&stream)?;
-        let writer = Writer { store: &entities.store, stream: &stream, marks: &marks, ids };
-        let mut entity = Projection { state: entities.projector.start(), version: None };
+        let writer = Writer { store: &loader.store, stream: &stream, marks: &marks, ids };
+        let mut entity = loader.load(&stream, Freshness::AsCached).await?;
         let mut conflict: Option<Conflict> = None;
-        for _ in 0..attempts {
-            entities.projector.refresh(writer.store.messages(), &stream, &mut entity).await?;
-            let decision = decide(&entity.state);
+        for attempt in 0..attempts {
+            if attempt > 0 {
+                loader.renew(&stream, &mut entity).await?;
+            }
+            let mut decision = decide(&entity.state);
+            if entity.is_assumed() && !writes(&decision) {
+                // Nothing that is written would show that the state was an old one.
+                loader.renew(&stream, &mut entity).await?;
+                decision = decide(&entity.state);
+            }
             let outcome = match decision {
                 Ok(events) if events.is_empty() => {
                     writer.without_a_write(Ok(Transacted::Nothing)).await
                 }
-                Ok(events) => writer.write(writer.encode(&events)?, entity.version).await,
+                Ok(events) => {
+                    let written = writer.write(writer.encode(&events)?, entity.version).await;
+                    loader.written(&stream);
+                    written
+                }
                 Err(rejection) => writer.without_a_write(Err(rejection.into())).await,
             };
             match outcome {
@@ -128,6 +140,10 @@ where
             None => Err(Invalid::new("attempts", attempts, "it is 1 or more").into()),
         }
     }
+}
+
+fn writes<E>(decision: &Result<Vec<E>, Rejection>) -> bool {
+    decision.as_ref().is_ok_and(|events| !events.is_empty())
 }
 
 /// Writes what was decided, and knows what was decided before.

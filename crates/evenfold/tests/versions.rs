@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use evenfold::prelude::*;
 use evenfold::subscriber::Poller;
 use evenfold::{Category, Host, StopReason, Store, Subscriber};
-use evenfold_testkit::{HeldWrite, Recording};
+use evenfold_testkit::{Held, Recording};
 use story::{AccountEvent, Deposited, Withdrawn, deposit, memory, recording};
 use tokio::task::JoinHandle;
 
@@ -53,7 +53,7 @@ async fn take_over(
     store: &Store,
     recording: &Recording,
     new: &Mails,
-) -> (JoinHandle<Poller>, HeldWrite) {
+) -> (JoinHandle<Poller>, Held) {
     let mut poller = mails(store, new, 2).into_poller().unwrap();
     poller.poll_once().await.unwrap();
     // Its own record comes first.

@@ -8,7 +8,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Ident, LitStr, Meta, Token, Type, parenthesized, token};
+use syn::{Attribute, Ident, LitInt, LitStr, Meta, Token, Type, parenthesized, token};
 
 use crate::diagnostics::{Faults, listed};
 
@@ -39,6 +39,20 @@ impl Arg {
         if value.is_none() {
             let key = self.name();
             faults.on(self, format!("`{key}` takes a text: write `{key} = \"{example}\"`"));
+        }
+        value
+    }
+
+    /// The number of `key = 2`; `example` is a number that would do.
+    pub(crate) fn number(&self, example: &str, faults: &mut Faults) -> Option<LitInt> {
+        let value = match &self.given {
+            Given::Value(_, value) => syn::parse2::<LitInt>(value.clone()).ok(),
+            Given::Nothing | Given::List(..) => None,
+        };
+        let value = value.filter(|number| number.base10_parse::<u64>().is_ok());
+        if value.is_none() {
+            let key = self.name();
+            faults.on(self, format!("`{key}` takes a number: write `{key} = {example}`"));
         }
         value
     }

@@ -16,6 +16,7 @@ mod paths;
 mod reducer;
 mod set;
 mod shape;
+mod snapshot;
 mod wire;
 
 use proc_macro::TokenStream;
@@ -42,4 +43,16 @@ pub fn reducer(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     handler::attribute(args.into(), item.into()).into()
+}
+
+#[expect(missing_docs, reason = "documented where evenfold re-exports it")]
+#[proc_macro_derive(Snapshot, attributes(snapshot))]
+pub fn derive_snapshot(item: TokenStream) -> TokenStream {
+    snapshot::derive_snapshot(item.into()).into()
+}
+
+#[expect(missing_docs, reason = "documented where evenfold re-exports it")]
+#[proc_macro_derive(Shape, attributes(snapshot))]
+pub fn derive_shape(item: TokenStream) -> TokenStream {
+    snapshot::derive_shape(item.into()).into()
 }

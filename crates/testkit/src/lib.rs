@@ -68,6 +68,6 @@ pub mod simulation;
 
 pub use clock::ManualClock;
 pub use ids::CountedIds;
-pub use recording::{FaultsIn, HeldWrite, Outcome, Recording, Write};
+pub use recording::{FaultsIn, Held, Outcome, Recording, Write};
 pub use spec::{Delivery, Spec, state_of};
 pub use transaction::{NotedTransaction, TransactionLog};

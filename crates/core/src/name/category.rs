@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize, Serializer};
+
 use super::{EntityId, StreamName, refuse_nul};
 use crate::error::Invalid;
 
@@ -31,7 +33,10 @@ use crate::error::Invalid;
 /// );
 /// # Ok::<(), evenfold_core::error::Invalid>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// In JSON it is its text, checked when it is read.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Category(Box<str>);
 
 impl Category {
@@ -161,6 +166,12 @@ impl From<&Self> for Category {
     }
 }
 
+impl Serialize for Category {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
 impl fmt::Display for Category {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -176,6 +187,15 @@ impl fmt::Debug for Category {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_json_it_is_its_text() {
+        let json = r#""account:command""#;
+        let read: Category = serde_json::from_str(json).unwrap();
+        assert_eq!(read.as_str(), "account:command");
+        assert_eq!(serde_json::to_string(&read).unwrap(), json);
+        assert!(serde_json::from_str::<Category>(r#""funds-transfer""#).is_err());
+    }
 
     fn category(text: &str) -> Category {
         text.parse().unwrap()

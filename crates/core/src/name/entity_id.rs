@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::refuse_nul;
@@ -27,7 +28,10 @@ use crate::error::Invalid;
 /// assert_eq!(id.cardinal(), "123");
 /// # Ok::<(), evenfold_core::error::Invalid>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// In JSON it is its text, checked when it is read.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct EntityId(Box<str>);
 
 impl EntityId {
@@ -157,6 +161,12 @@ impl From<&Self> for EntityId {
     }
 }
 
+impl Serialize for EntityId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
 impl fmt::Display for EntityId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -172,6 +182,15 @@ impl fmt::Debug for EntityId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_json_it_is_its_text() {
+        let json = r#""123+2026-11""#;
+        let read: EntityId = serde_json::from_str(json).unwrap();
+        assert_eq!(read.as_str(), "123+2026-11");
+        assert_eq!(serde_json::to_string(&read).unwrap(), json);
+        assert!(serde_json::from_str::<EntityId>(r#""""#).is_err());
+    }
 
     /// Golden values measured on Message DB 1.3.0.
     #[test]

@@ -15,6 +15,8 @@
 //! | `version took over` | info event | `subscriber`, `version` | a new version of a subscriber has caught up with the one before |
 //! | `attempt failed` | warn event | `subscriber`, `attempt`, `message_type`, `stream`, `position`, `global_position`, `error` | a message failed once, or without one the store |
 //! | `reply lost` | warn event | `stream`, `error` | a write is sent again, for the store did not answer |
+//! | `snapshot not used` | warn event | `stream`, `error` | a kept state is not believed; the entity is made of all its messages |
+//! | `snapshot not kept` | warn event | `stream`, `error` | a state could not be kept; the entity was loaded all the same |
 //! | `evenfold.handle` | info span | `subscriber`, `message_type`, `stream`, `position`, `global_position`, `attempt`, `traceparent` | around each attempt of a message |
 //! | `evenfold_subscriber_handled_total` | counter | `subscriber`, `reads`, `progress` | messages that a handler handled |
 //! | `evenfold_subscriber_passed_over_total` | counter | `subscriber`, `reads`, `progress` | messages that no handler wants |
@@ -84,7 +86,8 @@ use crate::{Error, StreamName};
 
 pub(crate) use meters::{Labels, Meters, State};
 use names::{
-    FAILED, HANDLE, PARKED, REJECTED, REPLY_LOST, SKIPPED, STARTED, STOPPED, STOPPING, TAKEN_OVER,
+    FAILED, HANDLE, PARKED, REJECTED, REPLY_LOST, SKIPPED, SNAPSHOT_NOT_KEPT, SNAPSHOT_NOT_USED,
+    STARTED, STOPPED, STOPPING, TAKEN_OVER,
 };
 #[cfg(feature = "opentelemetry")]
 pub(crate) use trace::put_on;
@@ -179,6 +182,14 @@ pub(crate) fn failed(failure: &Failure<'_>) {
 
 pub(crate) fn reply_lost(stream: &StreamName, error: &Error) {
     warn!(%stream, ?error, "{REPLY_LOST}");
+}
+
+pub(crate) fn snapshot_not_used(stream: &StreamName, error: &Error) {
+    warn!(%stream, ?error, "{SNAPSHOT_NOT_USED}");
+}
+
+pub(crate) fn snapshot_not_kept(stream: &StreamName, error: &Error) {
+    warn!(%stream, ?error, "{SNAPSHOT_NOT_KEPT}");
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ names! {
     TAKEN_OVER = "version took over";
     FAILED = "attempt failed";
     REPLY_LOST = "reply lost";
+    SNAPSHOT_NOT_USED = "snapshot not used";
+    SNAPSHOT_NOT_KEPT = "snapshot not kept";
     HANDLE = "evenfold.handle";
     HANDLED_TOTAL = "evenfold_subscriber_handled_total";
     PASSED_OVER_TOTAL = "evenfold_subscriber_passed_over_total";

@@ -14,6 +14,7 @@ use evenfold::prelude::*;
 use evenfold::stores::MessageStore;
 use evenfold::{Failure, Memory, Store};
 use evenfold_testkit::Recording;
+use serde::{Deserialize, Serialize};
 
 #[derive(Message, Clone, Copy, Debug, PartialEq)]
 pub struct Deposit {
@@ -41,7 +42,7 @@ pub enum AccountEvent {
     Withdrawn(Withdrawn),
 }
 
-#[derive(Default, Debug, PartialEq)]
+#[derive(Clone, Default, Debug, PartialEq, Serialize, Deserialize, Snapshot)]
 pub struct Account {
     pub balance: u64,
 }

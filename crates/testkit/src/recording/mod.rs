@@ -9,6 +9,7 @@ mod holds;
 mod leases;
 mod reads;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use evenfold_core::error::Conflict;
@@ -27,7 +28,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 
 use crate::transaction::TransactionLog;
-pub use holds::HeldWrite;
+pub use holds::Held;
 
 /// A store that remembers every write, and fails when it is told to; clones share all of it.
 ///
@@ -69,6 +70,8 @@ pub struct Recording {
 struct Shared {
     writes: Vec<Write>,
     faults: Vec<Fault>,
+    reads: u64,
+    read_gates: VecDeque<holds::Gate>,
     passing_reads: u32,
     failing_reads: u32,
     failing_leases: u32,

@@ -1,4 +1,4 @@
-//! The faults of what is read of the store in a recording.
+//! What is read of the store in a recording: counted, held back, failed.
 //!
 //! Reads are not remembered: what was read, the reader tells.
 
@@ -22,16 +22,27 @@ impl Recording {
         (shared.passing_reads, shared.failing_reads) = (reads, times);
     }
 
+    /// How many reads there were, those that failed or were given up too.
+    pub fn reads(&self) -> u64 {
+        self.shared().reads
+    }
+
     pub(super) fn read<'a, T>(
         &self,
         read: BoxFuture<'a, Result<T, Error>>,
     ) -> impl Future<Output = Result<T, Error>> + Send + use<'a, T> {
         let recording = self.shared.clone();
         async move {
-            let fails = {
+            let (fails, gate) = {
                 let mut shared = recording.lock().unwrap_or_else(PoisonError::into_inner);
-                !take_one(&mut shared.passing_reads) && take_one(&mut shared.failing_reads)
+                shared.reads += 1;
+                let passes = take_one(&mut shared.passing_reads);
+                let fails = !passes && take_one(&mut shared.failing_reads);
+                (fails, shared.read_gates.pop_front())
             };
+            if let Some(gate) = gate {
+                gate.wait().await;
+            }
             if fails {
                 return Err(Error::unavailable("reading", "the test said so"));
             }

@@ -1,8 +1,12 @@
-//! The macros: a message, a set of messages, a state, a handler.
+//! The macros: a message, a set of messages, a state and what is kept of it, a handler.
 //!
 //! Owns their documentation. What they write out is made in the `evenfold-macros` crate, and the
 //! traits it fulfils are in [`message`](crate::message), [`reducer`](crate::reducer) and
-//! [`handler`](crate::handler).
+//! [`handler`](crate::handler). Those of what is kept of a state are in `snapshot.rs`.
+
+mod snapshot;
+
+pub use snapshot::{Shape, Snapshot};
 
 /// Makes a struct a message: a type name, and the wire form that Eventide's clients read.
 ///

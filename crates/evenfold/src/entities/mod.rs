@@ -1,6 +1,12 @@
 //! The entities of a category: loaded from their streams, and decided with.
 //!
-//! Owns [`Entities`]. How a decision is written and made again is `transact.rs`.
+//! Owns [`Entities`]. How one is loaded is `load.rs`, with `cache.rs` and `snapshots.rs`; how a
+//! decision is written and made again is `transact.rs`.
+
+#[cfg(feature = "cache")]
+mod cache;
+mod load;
+mod snapshots;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,10 +15,16 @@ use evenfold_core::error::Rejection;
 use evenfold_core::message::Messages;
 use evenfold_core::projector::{Projection, Projector};
 use evenfold_core::reducer::Reducer;
+use evenfold_core::snapshot::Snapshot;
 use evenfold_core::store::ReadStore;
 
 use crate::transact::Transact;
 use crate::{Category, EntityId, Error, Store, StreamName};
+#[cfg(feature = "cache")]
+pub use cache::EntityCache;
+pub(crate) use load::{Freshness, Loader};
+use snapshots::Keeper;
+pub use snapshots::Snapshots;
 
 /// The entities of a category, each the state of one stream.
 ///
@@ -47,15 +59,15 @@ use crate::{Category, EntityId, Error, Store, StreamName};
 /// # }
 /// ```
 pub struct Entities<S> {
-    pub(crate) store: Store,
-    pub(crate) projector: Arc<Projector<S>>,
+    pub(crate) loader: Loader<S>,
     category: Category,
 }
 
 impl<S: Reducer + Default> Entities<S> {
     pub(crate) fn new(store: Store) -> Self {
         let projector = Arc::new(Projector::of_reducer());
-        Self { store, projector, category: S::Set::category() }
+        let loader = Loader { store, projector, snapshots: None, cache: None };
+        Self { loader, category: S::Set::category() }
     }
 }
 
@@ -68,15 +80,53 @@ impl<S: Reducer> Entities<S> {
     }
 
     /// Makes the states by another projector than the `#[reducer]` block alone, for instance one
-    /// with a converter or another page size.
+    /// with a converter or another page size. A cache then begins empty. Snapshots are not used by
+    /// one that stops at a position or a time; another should have
+    /// [a name of its own](Snapshots::named) for them.
     #[must_use]
     pub fn projected_by(mut self, projector: Projector<S>) -> Self {
-        self.projector = Arc::new(projector);
+        self.loader.projector = Arc::new(projector);
+        self.loader.cache = self.loader.cache.map(|cache| cache.emptied());
+        self
+    }
+
+    /// Keeps the states of long streams as messages, and begins with the last one that was kept: a
+    /// load then reads that, and what has come since. See [`Snapshots`] and the derive
+    /// [`Snapshot`](derive@crate::Snapshot).
+    ///
+    /// Laws:
+    /// - *Never a wrong state.* A snapshot whose state had another shape, or which does not read, is
+    ///   not used: the entity is made of all its messages, and a warning says so.
+    /// - *Never in the way.* Where one cannot be written, a warning says so, and the load succeeds.
+    #[must_use]
+    pub fn snapshots(mut self, snapshots: Snapshots) -> Self
+    where
+        S: Snapshot,
+    {
+        self.loader.snapshots = Some(Arc::new(Keeper::new(snapshots)));
+        self
+    }
+
+    /// Keeps states in memory, shared by all clones of these entities: of a state that is there, only
+    /// what is new is read. See [`EntityCache`].
+    ///
+    /// Laws:
+    /// - *As new as without.* A state has every message that was in its stream when it was asked
+    ///   for, unless [`max_age`](EntityCache::max_age) lets it be older.
+    /// - *One read for many.* Those who ask for an entity while it is read share the next read.
+    /// - *Nothing half.* A read that fails or is given up leaves the state that was there.
+    #[cfg(feature = "cache")]
+    #[must_use]
+    pub fn cached(mut self, cache: EntityCache) -> Self
+    where
+        S: Clone + Sync,
+    {
+        self.loader.cache = Some(Arc::new(cache::Slots::new(cache)));
         self
     }
 
     /// Loads an entity: its state and version. One without messages has the default state and no
-    /// version.
+    /// version. From a [cache](Self::cached) it is a copy; [`load_shared`](Self::load_shared) spares it.
     ///
     /// # Errors
     ///
@@ -86,11 +136,25 @@ impl<S: Reducer> Entities<S> {
         id: impl TryInto<EntityId, Error: Into<Error>>,
     ) -> Result<Projection<S>, Error> {
         let stream = self.stream(id)?;
-        self.projector.run_on_stream(self.store.messages(), &stream).await
+        Ok(self.loader.load(&stream, Freshness::AsCached).await?.into_projection())
+    }
+
+    /// Loads an entity to look at: a state that is [cached](Self::cached) is not copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub async fn load_shared(
+        &self,
+        id: impl TryInto<EntityId, Error: Into<Error>>,
+    ) -> Result<Arc<Projection<S>>, Error> {
+        let stream = self.stream(id)?;
+        Ok(self.loader.load(&stream, Freshness::AsCached).await?.into_shared())
     }
 
     /// Loads an entity through another reader: through a store within a transaction of the
-    /// application, which sees what it wrote itself.
+    /// application, which sees what it wrote itself. It begins with a snapshot where there is one, and
+    /// neither keeps one nor looks into the cache.
     ///
     /// # Errors
     ///
@@ -101,7 +165,7 @@ impl<S: Reducer> Entities<S> {
         id: impl TryInto<EntityId, Error: Into<Error>>,
     ) -> Result<Projection<S>, Error> {
         let stream = self.stream(id)?;
-        self.projector.run_on_stream(reader, &stream).await
+        self.loader.read_through(reader, &stream).await
     }
 
     /// Loads an entity if there is one.
@@ -146,11 +210,7 @@ impl<S: Reducer> Entities<S> {
 
 impl<S> Clone for Entities<S> {
     fn clone(&self) -> Self {
-        Self {
-            store: self.store.clone(),
-            projector: Arc::clone(&self.projector),
-            category: self.category.clone(),
-        }
+        Self { loader: self.loader.clone(), category: self.category.clone() }
     }
 }
 

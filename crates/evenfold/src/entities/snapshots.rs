@@ -1,0 +1,157 @@
+//! When a state is kept as a message, and whether one that is there is believed.
+//!
+//! Owns [`Snapshots`]. The forms in which they are kept are `core/snapshot/`.
+
+use evenfold_core::Ids;
+use evenfold_core::message::{NewMessage, Recorded};
+use evenfold_core::projector::Projection;
+use evenfold_core::snapshot::{Dialect, Snapshot};
+use evenfold_core::store::{MessageStore, ReadStore};
+use uuid::Uuid;
+
+use crate::{Category, Error, ExpectedVersion, Position, StreamName, telemetry};
+
+/// How the states of entities are kept as messages, for
+/// [`Entities::snapshots`](crate::Entities::snapshots).
+///
+/// # Examples
+///
+/// ```
+/// use evenfold::Snapshots;
+///
+/// // The stream of account 123 is `account:snapshot-123`, and Eventide's clients read it.
+/// let ours = Snapshots::every(100);
+/// // What a service in Ruby keeps of a class `LoyalCustomer` is read too, and in its stead.
+/// let theirs = Snapshots::every(100).named("loyalCustomer".parse()?).trusting_others();
+/// # Ok::<(), evenfold::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is kept until it is given to `Entities::snapshots`"]
+pub struct Snapshots {
+    every: u32,
+    name: Option<Category>,
+    dialect: Dialect,
+    trusting: bool,
+}
+
+impl Snapshots {
+    /// Keeps a state when it was loaded and at least so many messages have come since it was last
+    /// kept: after the first 100, when it is 100. Zero is taken as 1.
+    ///
+    /// Each costs a message, and saves the reading of what came before it. Hundreds of messages
+    /// read in the time of a few round trips, so there is no gain below that.
+    pub fn every(messages: u32) -> Self {
+        let every = messages.max(1);
+        Self { every, name: None, dialect: Dialect::default(), trusting: false }
+    }
+
+    /// Names the streams `<name>:snapshot-…`, in place of the name that the state has by its derive:
+    /// for the same state over several categories, which would keep theirs in one stream and so
+    /// never find their own.
+    pub fn named(mut self, name: Category) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Keeps and reads in another form than Eventide's.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// Believes snapshots of other clients, who note no shape with them. Whether theirs is that of the
+    /// state is for you to know: what reads as the state is taken to be it.
+    pub fn trusting_others(mut self) -> Self {
+        self.trusting = true;
+        self
+    }
+}
+
+/// The snapshots of a state. That it is a [`Snapshot`] is known only where they were asked for, so
+/// what needs that is a pointer from then on.
+pub(super) struct Keeper<S> {
+    options: Snapshots,
+    name: String,
+    read: fn(&Snapshots, &Recorded, &StreamName) -> Result<Projection<S>, Error>,
+    write: fn(&Snapshots, Uuid, &StreamName, &S, Position) -> Result<NewMessage, Error>,
+}
+
+/// A snapshot that is to be written.
+pub(super) struct Due {
+    stream: StreamName,
+    message: Result<NewMessage, Error>,
+    version: Position,
+}
+
+impl<S: Snapshot> Keeper<S> {
+    pub(super) fn new(options: Snapshots) -> Self {
+        let name = options.name.as_ref().map_or(S::NAME, Category::as_str).to_owned();
+        Self {
+            options,
+            name,
+            read: |options, found, stream| options.dialect.read(found, stream, options.trusting),
+            write: |options, id, stream, state, version| {
+                options.dialect.write(id, stream, state, version)
+            },
+        }
+    }
+}
+
+impl<S> Keeper<S> {
+    /// The last state that was kept, unless it is not to be believed, which is told.
+    pub(super) async fn last<R: ReadStore + ?Sized>(
+        &self,
+        reader: &R,
+        stream: &StreamName,
+    ) -> Result<Option<Projection<S>>, Error> {
+        let Some(kept) = self.stream_of(stream) else { return Ok(None) };
+        let message_type = self.options.dialect.message_type();
+        let Some(found) = reader.last_message(&kept, Some(message_type)).await? else {
+            return Ok(None);
+        };
+        let read = (self.read)(&self.options, &found, stream);
+        Ok(read.inspect_err(|error| telemetry::snapshot_not_used(&kept, error)).ok())
+    }
+
+    /// What is to be written of a state now; `kept` is the version that was kept last.
+    pub(super) fn due(
+        &self,
+        ids: &dyn Ids,
+        stream: &StreamName,
+        entity: &Projection<S>,
+        kept: Option<Position>,
+    ) -> Option<Due> {
+        let version = entity.version?;
+        let since = version.get() - kept.map_or(-1, Position::get);
+        if since < i64::from(self.options.every) {
+            return None;
+        }
+        let message = (self.write)(&self.options, ids.next(), stream, &entity.state, version);
+        Some(Due { stream: self.stream_of(stream)?, message, version })
+    }
+
+    fn stream_of(&self, entity: &StreamName) -> Option<StreamName> {
+        let id = entity.entity_id()?;
+        Some(self.options.dialect.stream(&self.name, &entity.category(), &id))
+    }
+}
+
+impl Due {
+    /// Writes it: the version is then the one that was kept last.
+    ///
+    /// A snapshot is no part of the truth: what goes wrong here is told, and nothing else.
+    pub(super) async fn write(self, store: &dyn MessageStore) -> Option<Position> {
+        let Self { stream, message, version } = self;
+        let written = match message {
+            Ok(message) => store.write(&stream, &[message], ExpectedVersion::Any).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(()) => Some(version),
+            Err(error) => {
+                telemetry::snapshot_not_kept(&stream, &error);
+                None
+            }
+        }
+    }
+}
