@@ -7,6 +7,7 @@
 
 mod append;
 mod bare;
+mod entities;
 mod harness;
 mod memory;
 mod postgres;
@@ -16,9 +17,11 @@ mod subscriber;
 use std::process::ExitCode;
 
 use evenfold_tests::Outcome;
-use evenfold_tests::asked::{self, say};
-
+use evenfold_tests::asked;
 use tempfile::TempDir;
+use tokio::runtime::Builder;
+
+use harness::Report;
 
 fn main() -> Outcome<ExitCode> {
     if !asked::to_measure() {
@@ -27,44 +30,48 @@ fn main() -> Outcome<ExitCode> {
     if let Some(done) = harness::pinned()? {
         return Ok(done);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(all())?;
+    let mut report = Report::default();
+    Builder::new_multi_thread().enable_all().build()?.block_on(in_process(&mut report))?;
     // As in a task of an application: the thread that hears the server's answer goes on with it.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(postgres::all())?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(postgres::all(&mut report))?;
+    report.write()?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn all() -> Outcome {
+async fn in_process(report: &mut Report) -> Outcome {
     bare::are_current()?;
-    harness::head()?;
-    for name in append::NAMES {
-        if asked::for_this(name) {
-            say(append::compare(name, &tempfile::tempdir()?).await?)?;
-        }
+    report.part("SQLite: evenfold / the same statements by hand", "sqlite");
+    for name in append::NAMES.into_iter().filter(|name| asked::for_this(name)) {
+        report.add(append::compare(name, &tempfile::tempdir()?).await?)?;
     }
-    if replay::NAMES.into_iter().any(asked::for_this) {
+    if asked::for_any(&replay::NAMES) {
         let folder = tempfile::tempdir()?;
         let replay = replay::Replay::prepare(&folder).await?;
-        for name in replay::NAMES {
-            if asked::for_this(name) {
-                say(replay.compare(name).await?)?;
-            }
+        for name in replay::NAMES.into_iter().filter(|name| asked::for_this(name)) {
+            report.add(replay.compare(name).await?)?;
         }
     }
+    if asked::for_this(entities::SQLITE) {
+        report.part("SQLite: loading an entity", "entities-sqlite");
+        let folder = tempfile::tempdir()?;
+        let store = evenfold::connect(&url(&folder, "entities.db")).await?;
+        entities::fill(&store).await?;
+        report.add(entities::compare(entities::SQLITE, &store).await?)?;
+    }
+    report.part("Subscribers / reading alone", "subscribers");
     if asked::for_this(subscriber::SQLITE) {
         let folder = tempfile::tempdir()?;
         let store = evenfold::connect(&url(&folder, "subscriber.db")).await?;
         subscriber::fill(&store).await?;
-        say(subscriber::compare(subscriber::SQLITE, &store).await?)?;
+        report.add(subscriber::compare(subscriber::SQLITE, &store).await?)?;
     }
     if asked::for_this(subscriber::PARALLEL) {
-        say(subscriber::parallel().await?)?;
+        report.add(subscriber::parallel().await?)?;
     }
-    for name in memory::NAMES {
-        if asked::for_this(name) {
-            say(memory::compare(name).await?)?;
-        }
+    report.part("The memory store / itself, with less in it", "memory");
+    for name in memory::NAMES.into_iter().filter(|name| asked::for_this(name)) {
+        report.add(memory::compare(name).await?)?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::error::Error;
 
 use evenfold::Position;
 use evenfold::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// The result of a test or a benchmark.
 pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -48,7 +49,7 @@ pub enum AccountEvent {
 }
 
 /// An account by its events.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Snapshot)]
 pub struct Account {
     /// What is in it, as it came in.
     pub balance: u64,

@@ -60,7 +60,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        purpose: "[bench args]      the benchmarks in `tests/benches`",
+        purpose: "[--quick] [NAME…] the benchmarks in `tests/benches`; `--record`: into the docs",
         run: bench::run,
     },
     Command {

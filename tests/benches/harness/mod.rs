@@ -1,7 +1,10 @@
 //! How two ways are compared: turn by turn in one process, and the ratio of each turn.
 //!
 //! The machine may be slow or busy: both ways meet the same weather, so only ratios count. What is
-//! compared is in the files beside this folder.
+//! compared is in the files beside this folder; what is made of it is `report.rs`.
+
+mod plot;
+mod report;
 
 use std::fmt;
 use std::io;
@@ -9,11 +12,33 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use evenfold_tests::Outcome;
-use evenfold_tests::asked::say;
+use evenfold_tests::asked::{self, say};
 
-/// How many rounds are counted; four more before them only warm up.
-const ROUNDS: u32 = 101;
-const WARM_UP: u32 = 4;
+pub(crate) use report::Report;
+
+/// How many rounds are counted. A few more before them only warm up.
+#[derive(Clone, Copy)]
+pub(crate) enum Pace {
+    /// Turns of some milliseconds, of which there must be many.
+    Quick,
+    /// Turns of some tenths of a second.
+    Slow,
+}
+
+impl Pace {
+    fn rounds(self) -> u32 {
+        match (self, asked::quickly()) {
+            (Self::Quick, false) => 101,
+            (Self::Quick, true) => 21,
+            (Self::Slow, false) => 11,
+            (Self::Slow, true) => 5,
+        }
+    }
+
+    fn warm_up(self) -> u32 {
+        self.rounds() / 25 + 1
+    }
+}
 
 /// Says in which of two processes we are.
 const PINNED: &str = "EVENFOLD_BENCH_PINNED";
@@ -32,8 +57,8 @@ impl<F: AsyncFnMut() -> Outcome<Duration>> Way for F {
 /// What came of a comparison. A ratio above 1 means that the first way is faster; the ratio of the
 /// best turns alone tells what a machine with nothing else to do would say.
 pub(crate) struct Comparison {
-    name: &'static str,
-    goal: Option<f64>,
+    pub(crate) name: String,
+    pub(crate) goal: Option<f64>,
     ratios: Vec<f64>,
     ours: Vec<Duration>,
     theirs: Vec<Duration>,
@@ -41,14 +66,39 @@ pub(crate) struct Comparison {
 
 /// Lets both ways take turns, the one first and then the other first.
 pub(crate) async fn compare(
-    name: &'static str,
+    name: impl Into<String>,
+    goal: Option<f64>,
+    ours: impl Way,
+    theirs: impl Way,
+) -> Outcome<Comparison> {
+    compare_at(Pace::Quick, name, goal, ours, theirs).await
+}
+
+/// The same in so many rounds.
+pub(crate) async fn compare_at(
+    pace: Pace,
+    name: impl Into<String>,
+    goal: Option<f64>,
+    ours: impl Way,
+    theirs: impl Way,
+) -> Outcome<Comparison> {
+    compare_where(async || Ok(true), pace, name, goal, ours, theirs).await
+}
+
+/// The same, of rounds alone that have `weather` before and after them; others are made again, up to
+/// four times as many in all.
+pub(crate) async fn compare_where(
+    mut weather: impl AsyncFnMut() -> Outcome<bool>,
+    pace: Pace,
+    name: impl Into<String>,
     goal: Option<f64>,
     mut ours: impl Way,
     mut theirs: impl Way,
 ) -> Outcome<Comparison> {
-    let mut comparison =
-        Comparison { name, goal, ratios: Vec::new(), ours: Vec::new(), theirs: Vec::new() };
-    for round in 0..WARM_UP + ROUNDS {
+    let (name, ratios) = (name.into(), Vec::new());
+    let mut comparison = Comparison { name, goal, ratios, ours: Vec::new(), theirs: Vec::new() };
+    let mut fits = weather().await?;
+    for round in 0..pace.warm_up() + 4 * pace.rounds() {
         let (one, other) = if round % 2 == 0 {
             let one = ours.turn().await?;
             (one, theirs.turn().await?)
@@ -56,10 +106,14 @@ pub(crate) async fn compare(
             let other = theirs.turn().await?;
             (ours.turn().await?, other)
         };
-        if round >= WARM_UP {
+        let fitted = std::mem::replace(&mut fits, weather().await?);
+        if round >= pace.warm_up() && fitted && fits {
             comparison.ratios.push(other.as_secs_f64() / one.as_secs_f64());
             comparison.ours.push(one);
             comparison.theirs.push(other);
+        }
+        if comparison.ratios.len() >= usize::try_from(pace.rounds())? {
+            break;
         }
     }
     comparison.ratios.sort_unstable_by(f64::total_cmp);
@@ -68,44 +122,70 @@ pub(crate) async fn compare(
     Ok(comparison)
 }
 
+impl Comparison {
+    /// The ratio that half of the rounds are below.
+    pub(crate) fn ratio(&self) -> f64 {
+        at(&self.ratios, 1, 2)
+    }
+
+    /// The ratios between which half of the rounds are.
+    pub(crate) fn quartiles(&self) -> (f64, f64) {
+        (at(&self.ratios, 1, 4), at(&self.ratios, 3, 4))
+    }
+
+    /// The ratio of the best turns: what a machine with nothing else to do would say.
+    fn best(&self) -> f64 {
+        at(&self.theirs, 0, 1).as_secs_f64() / at(&self.ours, 0, 1).as_secs_f64()
+    }
+
+    pub(crate) fn is_missed(&self) -> bool {
+        self.goal.is_some_and(|goal| self.ratio() < goal)
+    }
+}
+
 /// The value at this part of a sorted list: in the middle of it for 1 of 2.
 fn at<T: Copy + Default>(sorted: &[T], part: usize, of: usize) -> T {
     sorted.get((sorted.len().saturating_sub(1)) * part / of).copied().unwrap_or_default()
 }
 
+/// A line of the table.
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, goal, ratios, ours, theirs } = self;
-        let middle = at(ratios, 1, 2);
         let goal = match goal {
-            Some(goal) if middle >= *goal => format!("≥ {goal}"),
-            Some(goal) => format!("≥ {goal} missed"),
+            Some(goal) if self.is_missed() => format!("≥ {goal} missed"),
+            Some(goal) => format!("≥ {goal}"),
             None => "–".into(),
         };
-        let spread = format!("{:.2}–{:.2}", at(ratios, 1, 4), at(ratios, 3, 4));
-        let range = format!("{:.2}–{:.2}", at(ratios, 0, 1), at(ratios, 1, 1));
-        let best = at(theirs, 0, 1).as_secs_f64() / at(ours, 0, 1).as_secs_f64();
+        let (first, third) = self.quartiles();
+        let spread = format!("{}–{}", shown(first), shown(third));
         write!(
             f,
-            "| {name:<62} | {middle:>5.2} | {spread:>9} | {range:>10} | {best:>4.2} | {:>6} | {goal:<13} | {:>9} | {:>9} |",
+            "| {name:<66} | {:>5} | {spread:>11} | {:>5} | {:>6} | {goal:<13} | {:>9} | {:>9} |",
+            shown(self.ratio()),
+            shown(self.best()),
             ratios.len(),
-            micros(at(ours, 1, 2)),
-            micros(at(theirs, 1, 2)),
+            time(at(ours, 1, 2)),
+            time(at(theirs, 1, 2)),
         )
     }
 }
 
-fn micros(time: Duration) -> String {
-    format!("{:.2} µs", time.as_secs_f64() * 1e6)
+/// Three digits, whatever the size.
+fn shown(ratio: f64) -> String {
+    match ratio {
+        ..10.0 => format!("{ratio:.2}"),
+        ..100.0 => format!("{ratio:.1}"),
+        _ => format!("{ratio:.0}"),
+    }
 }
 
-pub(crate) fn head() -> io::Result<()> {
-    let (name, ours, theirs) = ("ours against theirs, times as fast", "ours", "theirs");
-    say(format_args!(
-        "| {name:<62} | ratio | quartiles | from–to    | best | rounds | goal          | {ours:>9} | {theirs:>9} |\n\
-         |{:-<64}|------:|----------:|-----------:|-----:|-------:|---------------|----------:|----------:|",
-        "",
-    ))
+fn time(time: Duration) -> String {
+    match time.as_secs_f64() {
+        seconds @ ..1e-3 => format!("{:.2} µs", seconds * 1e6),
+        seconds @ ..1.0 => format!("{:.2} ms", seconds * 1e3),
+        seconds => format!("{seconds:.2} s"),
+    }
 }
 
 /// Runs this program again on one core, where a call and the thread that answers it take turns

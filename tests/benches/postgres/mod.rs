@@ -1,50 +1,66 @@
 //! The Postgres store and our schema's functions against the genuine Message DB, on one server.
 //!
-//! The server is that of `$DATABASE_URL`, which `cargo xtask bench` makes. Whole calls are timed by
-//! the clock, with the server on our core; functions by the processor time of the server alone.
+//! The server is that of `$DATABASE_URL`, which `cargo xtask bench` makes, and does not wait for its
+//! disk; `durable.rs` starts one that does. Whole calls are timed by the clock, with the server on our
+//! core; functions by the processor time of the server alone.
 
 mod append;
 mod batch;
+mod durable;
 mod functions;
 mod pgbench;
+mod replay;
 mod server;
 mod wakeups;
 
 use evenfold_tests::Outcome;
-use evenfold_tests::asked::{self, say};
+use evenfold_tests::asked;
 
-use crate::subscriber;
+use crate::harness::Report;
+use crate::{entities, subscriber};
 
-pub(crate) async fn all() -> Outcome {
-    let (append, functions, wakeups) = (append::NAMES, functions::NAMES, wakeups::NAMES);
-    let subscriber = [subscriber::POSTGRES];
-    let mut all = append.iter().chain(&functions).chain(&wakeups).chain(&subscriber);
-    if !all.any(|name| asked::for_this(name)) {
-        return Ok(());
-    }
-    let both = server::Both::prepare().await?;
-    for name in append {
-        if asked::for_this(name) {
-            say(append::compare(name, &both).await?)?;
+pub(crate) async fn all(report: &mut Report) -> Outcome {
+    if asked::for_any(&append::NAMES) || asked::for_any(&wakeups::NAMES) {
+        report.part("Postgres: evenfold / the bare statement", "postgres");
+        let both = server::Both::prepare().await?;
+        for name in append::NAMES.into_iter().filter(|name| asked::for_this(name)) {
+            report.add(append::compare(name, &both).await?)?;
+        }
+        for name in wakeups::NAMES.into_iter().filter(|name| asked::for_this(name)) {
+            report.add(wakeups::compare(name, &both).await?)?;
         }
     }
-    for name in functions {
-        if asked::for_this(name) {
-            say(functions::compare(name, &both).await?)?;
+    if asked::for_any(&functions::NAMES) {
+        report.part("Postgres: functions of our schema / of Message DB", "functions");
+        let both = server::Both::prepare().await?;
+        for name in functions::NAMES.into_iter().filter(|name| asked::for_this(name)) {
+            report.add(functions::compare(name, &both).await?)?;
         }
     }
-    for name in wakeups {
-        if asked::for_this(name) {
-            say(wakeups::compare(name, &both).await?)?;
+    if asked::for_any(&replay::NAMES) {
+        report.part("Postgres: reading a category", "replay");
+        let both = server::Both::prepare().await?;
+        for name in replay::NAMES.into_iter().filter(|name| asked::for_this(name)) {
+            report.add(replay::compare(name, &both).await?)?;
+        }
+    }
+    if asked::for_any(&entities::POSTGRES) {
+        report.part("Postgres: loading an entity", "entities");
+        let database = server::Database::new().await?;
+        let store = database.store().await?;
+        entities::fill(&store).await?;
+        for name in entities::POSTGRES.into_iter().filter(|name| asked::for_this(name)) {
+            report.add(entities::compare(name, &store).await?)?;
         }
     }
     if asked::for_this(subscriber::POSTGRES) {
+        report.part("Postgres: a subscriber / reading alone", "subscriber-postgres");
         let database = server::Database::new().await?;
         let store = database.store().await?;
         subscriber::fill(&store).await?;
-        say(subscriber::compare(subscriber::POSTGRES, &store).await?)?;
+        report.add(subscriber::compare(subscriber::POSTGRES, &store).await?)?;
     }
-    Ok(())
+    durable::all(report).await
 }
 
 /// An event with as much in it as a real one.
