@@ -124,9 +124,12 @@ pub(crate) async fn head(
 
 /// Keeps to the index on the category, however rare it is and whichever plan is chosen.
 ///
-/// `= ANY` over one value, and the category in the order: an equation would tell the planner
-/// that the order by global position alone will do, and then it may walk the primary key
-/// through the whole table for a rare category. `coalesce` hides an equation that it takes for
+/// The place where the page begins is a row of category and global position, and the category stands
+/// in the order. An equation would tell the planner that the order by global position alone will do,
+/// and then it may walk the primary key through the whole table for a rare category. A condition on
+/// the global position by itself would let it take the primary key from there on, and sort: it does
+/// so near the end of a frequent category, for it takes the category's rows to be scattered, and a page
+/// then costs as much as all that is left. `coalesce` hides an equation that it takes for
 /// so selective that it would sort the category rather than stop at the limit; that on the
 /// correlation is not hidden, for the index has it. The hash is that
 /// of `hash_64(cardinal_id(stream_name))`, by built-in functions alone, which is several times
@@ -147,8 +150,9 @@ pub(crate) async fn category_page(
     let size = query.group().map(|group| i64::from(group.size()));
     let Some(correlation) = query.correlation().map(Category::as_str) else {
         return query_messages!(
-            "WHERE message_store.category(m.stream_name) = ANY (ARRAY[$1::varchar])
-               AND m.global_position >= $2
+            "WHERE ROW(message_store.category(m.stream_name), m.global_position)
+                   >= ROW($1::varchar, $2::bigint)
+               AND message_store.category(m.stream_name) <= $1::varchar
                AND coalesce($5::bigint IS NULL OR abs(mod(('x' || md5(split_part(substr(
                        m.stream_name, nullif(strpos(m.stream_name, '-'), 0) + 1
                    ), '+', 1)))::bit(64)::bigint, $5)) = $4::bigint, false)
@@ -164,8 +168,9 @@ pub(crate) async fn category_page(
         .map_err(failed);
     };
     query_messages!(
-        "WHERE message_store.category(m.stream_name) = ANY (ARRAY[$1::varchar])
-           AND m.global_position >= $2
+        "WHERE ROW(message_store.category(m.stream_name), m.global_position)
+               >= ROW($1::varchar, $2::bigint)
+           AND message_store.category(m.stream_name) <= $1::varchar
            AND message_store.category(m.metadata ->> 'correlationStreamName') = $6::varchar
            AND coalesce($5::bigint IS NULL OR abs(mod(('x' || md5(split_part(substr(
                    m.stream_name, nullif(strpos(m.stream_name, '-'), 0) + 1
