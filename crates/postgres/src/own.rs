@@ -1,14 +1,16 @@
-//! The statements on functions that our migrations add to Message DB.
+//! The statements on functions and the column that our migrations add to Message DB.
 //!
 //! They stand here, each whole in one literal, and nowhere else: they are checked against our schema
-//! alone, all others against the genuine Message DB too. `write.rs` chooses between both.
+//! alone, all others against the genuine Message DB too. `write.rs` and `read.rs` choose between both.
 
-use evenfold_core::message::NewMessage;
-use evenfold_core::{ExpectedVersion, StreamName};
+use evenfold_core::message::{NewMessage, Recorded};
+use evenfold_core::store::{BatchSize, ConsumerGroup};
+use evenfold_core::{ExpectedVersion, GlobalPosition, StreamName};
 
 use crate::connections::Way;
 use crate::error::refusal_of;
 use crate::flush::{Group, Verdict, verdict_of};
+use crate::row::Row;
 use crate::write::Columns;
 
 /// Writes a batch, and returns the position of its last message.
@@ -74,4 +76,40 @@ pub(crate) async fn append_items(
             }
         })
         .collect()
+}
+
+/// A page of a category for a member of a group, by the hash that our schema keeps with each message;
+/// one that was written before our functions were has none. How the page walks is told in `read.rs`.
+pub(crate) async fn members_page(
+    on: Way<'_>,
+    category: &str,
+    group: ConsumerGroup,
+    from: GlobalPosition,
+    limit: BatchSize,
+) -> Result<Vec<Recorded>, sqlx::Error> {
+    sqlx::query_as!(
+        Row,
+        r#"
+        SELECT
+            m.id AS "id!", m.stream_name AS "stream_name!", m.type AS "message_type!",
+            m.position AS "position!", m.global_position AS "global_position!",
+            m.time AS "time!: crate::row::Time", m.metadata::text AS metadata, m.data::text AS data
+        FROM message_store.messages AS m
+        WHERE ROW(message_store.category(m.stream_name), m.global_position)
+                >= ROW($1::varchar, $2::bigint)
+            AND message_store.category(m.stream_name) <= $1::varchar
+            AND coalesce(abs(mod(coalesce(
+                m.cardinal_hash, message_store.hash_64(message_store.cardinal_id(m.stream_name))
+            ), $5::bigint)) = $4::bigint, false)
+        ORDER BY message_store.category(m.stream_name), m.global_position LIMIT $3
+        "#,
+        category,
+        from.get(),
+        i64::from(limit.get()),
+        i64::from(group.member()),
+        i64::from(group.size()),
+    )
+    .try_map(Row::into_recorded)
+    .fetch_all(on)
+    .await
 }

@@ -6,12 +6,13 @@
 use evenfold_core::message::Recorded;
 use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore};
 use evenfold_core::{Category, Error, GlobalPosition, Position, StreamName};
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
 
 use crate::Postgres;
 use crate::connections::Way;
 use crate::error::while_doing;
+use crate::own;
 use crate::row::{decode, query_messages};
 
 impl ReadStore for Postgres {
@@ -30,7 +31,15 @@ impl ReadStore for Postgres {
         from: GlobalPosition,
         limit: BatchSize,
     ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        category_page(self.on(), query, from, limit).boxed()
+        match query.group() {
+            Some(group) if query.correlation().is_none() && self.schema.has_additions() => {
+                let failed = move |error| while_reading(query.category(), from, error);
+                own::members_page(self.on(), query.category().as_str(), group, from, limit)
+                    .map_err(failed)
+                    .boxed()
+            }
+            _ => category_page(self.on(), query, from, limit).boxed(),
+        }
     }
 
     fn last_message<'a>(
@@ -140,10 +149,7 @@ pub(crate) async fn category_page(
     from: GlobalPosition,
     limit: BatchSize,
 ) -> Result<Vec<Recorded>, Error> {
-    let failed = |error| {
-        let category = query.category();
-        while_doing(format_args!("reading category `{category}` from {from}"), error)
-    };
+    let failed = |error| while_reading(query.category(), from, error);
     let (category, from) = (query.category().as_str(), from.get());
     let limit = i64::from(limit.get());
     let member = query.group().map(|group| i64::from(group.member()));
@@ -186,4 +192,8 @@ pub(crate) async fn category_page(
     .fetch_all(on)
     .await
     .map_err(failed)
+}
+
+fn while_reading(category: &Category, from: GlobalPosition, error: sqlx::Error) -> Error {
+    while_doing(format_args!("reading category `{category}` from {from}"), error)
 }

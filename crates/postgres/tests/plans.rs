@@ -16,15 +16,18 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 #[tokio::test]
 async fn every_query_walks_an_index_of_message_db_whatever_is_asked() -> Result {
-    plans(&TestDatabase::from_template("message_db").await?).await
+    let mut queries = queries()?;
+    // Only our functions keep the hash of the cardinal id.
+    queries.retain(|query| !query.contains("cardinal_hash"));
+    plans(&TestDatabase::from_template("message_db").await?, queries).await
 }
 
 #[tokio::test]
 async fn every_query_walks_an_index_of_our_schema_whatever_is_asked() -> Result {
-    plans(&TestDatabase::new().await?).await
+    plans(&TestDatabase::new().await?, queries()?).await
 }
 
-async fn plans(database: &TestDatabase) -> Result {
+async fn plans(database: &TestDatabase, queries: Vec<String>) -> Result {
     let mut owner = PgConnection::connect(&database.url()).await?;
     let fill = "INSERT INTO message_store.messages (stream_name, position, type, metadata)
         SELECT
@@ -40,8 +43,8 @@ async fn plans(database: &TestDatabase) -> Result {
     let mut checked = 0;
     for statistics in ["SELECT", "ANALYZE message_store.messages"] {
         execute(&mut owner, statistics).await?;
-        for query in queries()? {
-            let plan = explain(&mut owner, &query, |_| Some("NULL")).await?;
+        for query in &queries {
+            let plan = explain(&mut owner, query, |_| Some("NULL")).await?;
             // A cursor over several categories decides a stretch of numbers, whoever has them: it
             // walks the primary key on purpose, from where it stands, and it stops at its limit.
             let walks = query.contains("lag(walked.global_position");
@@ -61,24 +64,25 @@ async fn plans(database: &TestDatabase) -> Result {
         }
     }
     assert!(checked >= 20, "only {checked} queries were found");
-    pages_by_their_values(&mut owner).await
+    pages_by_their_values(&mut owner, queries).await
 }
 
 /// A plan that is made for its values: near the end of a frequent category the rows that are left look
 /// few, and scattered by the category's index, so that the primary key and a sort look cheaper.
-async fn pages_by_their_values(owner: &mut PgConnection) -> Result {
+async fn pages_by_their_values(owner: &mut PgConnection, queries: Vec<String>) -> Result {
     execute(owner, "SET plan_cache_mode = force_custom_plan").await?;
-    let pages: Vec<_> = queries()?.into_iter().filter(|query| query.contains(">= ROW(")).collect();
+    let pages: Vec<_> = queries.into_iter().filter(|query| query.contains(">= ROW(")).collect();
     assert!(pages.len() >= 2, "only {} pages of a category were found", pages.len());
-    for query in pages {
-        for category in ["account", "category1", "audit", "nothing"] {
-            for from in [1, 50_000, 90_000, 97_000, 99_990] {
-                let values = format!("'{category}', {from}, 1000, NULL, NULL, 'transfer'");
-                let plan = explain(owner, &query, |n| values.split(", ").nth(n - 1)).await?;
-                for walk in ["Seq Scan on messages", "messages_pkey", "Sort"] {
-                    assert!(!plan.contains(walk), "{walk} for {values} in\n{query}\n{plan}");
-                }
-            }
+    let categories = ["account", "category1", "audit", "nothing"];
+    let places = |category| [1, 50_000, 90_000, 97_000, 99_990].map(|from| (category, from));
+    for (category, from) in categories.into_iter().flat_map(places) {
+        for query in &pages {
+            let member = if query.contains("cardinal_hash") { "1, 4" } else { "NULL, NULL" };
+            let values = format!("'{category}', {from}, 1000, {member}, 'transfer'");
+            let plan = explain(owner, query, |n| values.split(", ").nth(n - 1)).await?;
+            let walks = ["Seq Scan on messages", "messages_pkey", "Sort"];
+            let walked: Vec<_> = walks.iter().filter(|walk| plan.contains(**walk)).collect();
+            assert!(walked.is_empty(), "{walked:?} for {values} in\n{query}\n{plan}");
         }
     }
     Ok(())
