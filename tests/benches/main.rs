@@ -10,6 +10,7 @@ mod bare;
 mod entities;
 mod harness;
 mod memory;
+mod peers;
 mod postgres;
 mod replay;
 mod subscriber;
@@ -35,6 +36,7 @@ fn main() -> Outcome<ExitCode> {
     // As in a task of an application: the thread that hears the server's answer goes on with it.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(postgres::all(&mut report))?;
+    runtime.block_on(peers::all(&mut report))?;
     report.write()?;
     Ok(ExitCode::SUCCESS)
 }

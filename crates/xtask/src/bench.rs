@@ -9,10 +9,14 @@ use std::process::ExitCode;
 use crate::binaries;
 use crate::cluster::Cluster;
 use crate::message_db;
+use crate::peers;
 use crate::shell::{self, Result};
 
 /// Says where the table goes.
 const FOLDER: &str = "EVENFOLD_BENCH_FOLDER";
+
+/// Says how the peers are started. To build them takes minutes, so they are asked for by name.
+const PEERS: &str = "EVENFOLD_PEERS";
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let (version, args) = binaries::asked(args)?;
@@ -34,5 +38,8 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let mut bench = shell::cargo(["bench", "--locked", "-p", "evenfold-tests", "--"]);
     cluster.enter(&mut bench);
     bench.env(FOLDER, shell::root().join(folder));
+    if !record.is_empty() || args.iter().any(|arg| *arg == "peers") {
+        bench.env(PEERS, peers::programs()?);
+    }
     shell::run(bench.args(args)).map(shell::exit_code)
 }

@@ -18,6 +18,7 @@ mod arrows;
 mod bench;
 mod db;
 mod lint;
+mod peers;
 mod prepare;
 mod soak;
 mod test;

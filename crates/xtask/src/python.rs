@@ -1,4 +1,5 @@
-//! The foreign client of tests: a Python environment with `message-db-py` from its registry, made once.
+//! Python environments with packages from their registry, each made once: that of the foreign client of
+//! tests, `message-db-py`, and that of peers in benchmarks.
 //!
 //! What the client is asked stands in `crates/postgres/tests/foreign.rs`.
 
@@ -13,15 +14,21 @@ pub(crate) const VARIABLE: &str = "EVENFOLD_PYTHON";
 /// The client and its driver, the one that needs no compiler.
 const PACKAGES: [&str; 2] = ["message-db-py==0.3.5", "psycopg2-binary==2.9.13"];
 
-/// The interpreter of the environment.
+/// The interpreter of the environment of tests.
 pub(crate) fn interpreter() -> Result<PathBuf> {
-    let kept = shell::root().join("target/python").join(PACKAGES.join("-").replace("==", "-"));
-    shell::made_once(&kept, make)
-        .map_err(|error| format!("the Python client of tests cannot be had: {error}"))?;
+    environment("tests", &PACKAGES)
+}
+
+/// The interpreter of an environment with these packages, each `name==version`, which is made once.
+pub(crate) fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let versions = packages.join("-").replace("==", "-");
+    let kept = shell::root().join("target/python").join(format!("{name}-{versions}"));
+    shell::made_once(&kept, |own| make(own, packages))
+        .map_err(|error| format!("the Python clients cannot be had: {error}"))?;
     Ok(kept.join("bin/python"))
 }
 
-fn make(own: &Path) -> Result<()> {
+fn make(own: &Path, packages: &[&str]) -> Result<()> {
     // On Debian a Python may stand there without the means to make an environment.
     let able = || shell::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]));
     if !able() {
@@ -32,13 +39,13 @@ fn make(own: &Path) -> Result<()> {
                     `apt-get install python3-venv`)"
             .into());
     }
-    say(format!("fetching {} from PyPI, once", PACKAGES.join(" and ")));
+    say(format!("fetching {} from PyPI, once", packages.join(", ")));
     shell::output(Command::new("python3").args(["-m", "venv"]).arg(own))?;
     let mut pip = Command::new(own.join("bin/python"));
     // Without its dependencies: it asks for the driver under the name that has to be compiled.
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
         .args(["--no-deps", "--only-binary", ":all:"])
-        .args(PACKAGES);
+        .args(packages);
     shell::output(&mut pip)?;
     Ok(())
 }

@@ -79,26 +79,12 @@ pub(crate) async fn compare_at(
     pace: Pace,
     name: impl Into<String>,
     goal: Option<f64>,
-    ours: impl Way,
-    theirs: impl Way,
-) -> Outcome<Comparison> {
-    compare_where(async || Ok(true), pace, name, goal, ours, theirs).await
-}
-
-/// The same, of rounds alone that have `weather` before and after them; others are made again, up to
-/// four times as many in all.
-pub(crate) async fn compare_where(
-    mut weather: impl AsyncFnMut() -> Outcome<bool>,
-    pace: Pace,
-    name: impl Into<String>,
-    goal: Option<f64>,
     mut ours: impl Way,
     mut theirs: impl Way,
 ) -> Outcome<Comparison> {
     let (name, ratios) = (name.into(), Vec::new());
     let mut comparison = Comparison { name, goal, ratios, ours: Vec::new(), theirs: Vec::new() };
-    let mut fits = weather().await?;
-    for round in 0..pace.warm_up() + 4 * pace.rounds() {
+    for round in 0..pace.warm_up() + pace.rounds() {
         let (one, other) = if round % 2 == 0 {
             let one = ours.turn().await?;
             (one, theirs.turn().await?)
@@ -106,14 +92,10 @@ pub(crate) async fn compare_where(
             let other = theirs.turn().await?;
             (ours.turn().await?, other)
         };
-        let fitted = std::mem::replace(&mut fits, weather().await?);
-        if round >= pace.warm_up() && fitted && fits {
+        if round >= pace.warm_up() {
             comparison.ratios.push(other.as_secs_f64() / one.as_secs_f64());
             comparison.ours.push(one);
             comparison.theirs.push(other);
-        }
-        if comparison.ratios.len() >= usize::try_from(pace.rounds())? {
-            break;
         }
     }
     comparison.ratios.sort_unstable_by(f64::total_cmp);

@@ -29,6 +29,8 @@ pub struct Cluster {
     home: Home,
     bin: PathBuf,
     settings: Vec<String>,
+    /// A library that is loaded into the server before all others.
+    preload: Option<PathBuf>,
     log: PathBuf,
     began: Instant,
 }
@@ -53,12 +55,28 @@ impl Cluster {
         Self::begin(binaries::find(None)?, &[], name)
     }
 
+    /// The same with a library loaded into the server before all others.
+    ///
+    /// # Errors
+    ///
+    /// As [`durable`](Self::durable), or when the library cannot be copied to where the server reads.
+    pub fn preloaded(name: &str, library: &Path) -> Result<Self> {
+        let mut cluster = Self::empty(binaries::find(None)?, [], name)?;
+        let copy = cluster.home.folder.join("preloaded.so");
+        std::fs::copy(library, &copy)?;
+        cluster.preload = Some(copy);
+        cluster.fill()
+    }
+
     fn begin(bin: PathBuf, settings: &[&str], name: &str) -> Result<Self> {
-        let mut cluster = Self::empty(bin, settings.iter().map(|&one| one.to_owned()), name)?;
+        Self::empty(bin, settings.iter().map(|&one| one.to_owned()), name)?.fill()
+    }
+
+    fn fill(mut self) -> Result<Self> {
         let initdb = "-D data -U postgres -A trust -E UTF8 --locale=C --no-sync";
-        cluster.do_in_home(cluster.server_program("initdb").args(initdb.split(' ')))?;
-        cluster.start()?;
-        Ok(cluster)
+        self.do_in_home(self.server_program("initdb").args(initdb.split(' ')))?;
+        self.start()?;
+        Ok(self)
     }
 
     fn empty(bin: PathBuf, settings: impl IntoIterator<Item = String>, name: &str) -> Result<Self> {
@@ -69,7 +87,7 @@ impl Cluster {
         File::create(&log).ok();
         let mut home = Home::make()?;
         home.make_readable(&bin)?;
-        Ok(Self { server: None, home, bin, settings, log, began })
+        Ok(Self { server: None, home, bin, settings, preload: None, log, began })
     }
 
     /// Starts the server, which is not running, on the data that it left.
@@ -82,6 +100,9 @@ impl Cluster {
         command.args(["-D", "data", "-c", "listen_addresses=", "-k"]).arg(&self.home.folder);
         for setting in &self.settings {
             command.args(["-c", setting]);
+        }
+        if let Some(library) = &self.preload {
+            command.env("LD_PRELOAD", library);
         }
         self.server = Some(Server::start(&command, self.home.hold()?, &self.log)?);
         Ok(())
