@@ -25,11 +25,9 @@ impl LeaseStore for Sqlite {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Held, Error>> {
         async move {
-            let failed = |error| {
-                while_doing(format_args!("renewing the leases of `{}`", group.name()), error)
-            };
-            let mut transaction =
-                self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+            let doing = || format!("renewing the leases of `{}`", group.name());
+            let failed = |error| while_doing(doing(), error);
+            let mut transaction = self.begin(doing).await?;
             let (id, known) = joined(&mut transaction, group).await.map_err(failed)?;
             group.require_buckets(known)?;
             let now = microseconds(self.clock.now());
@@ -48,8 +46,8 @@ impl LeaseStore for Sqlite {
         buckets: &'a [u16],
     ) -> BoxFuture<'a, Result<(), Error>> {
         async move {
-            let failed =
-                |error| while_doing(format_args!("giving up leases of `{}`", group.name()), error);
+            let doing = || format!("giving up leases of `{}`", group.name());
+            let failed = |error| while_doing(doing(), error);
             let Some(id) = self.known(group).await? else { return Ok(()) };
             let buckets = serde_json::to_string(buckets)
                 .map_err(|error| failed(sqlx::Error::Encode(error.into())))?;
@@ -63,7 +61,7 @@ impl LeaseStore for Sqlite {
                 member,
                 buckets,
             )
-            .execute(&self.writer)
+            .execute(&mut *self.turn(doing).await?)
             .await
             .map_err(failed)?;
             Ok(())
@@ -77,11 +75,10 @@ impl LeaseStore for Sqlite {
         member: Uuid,
     ) -> BoxFuture<'a, Result<(), Error>> {
         async move {
-            let failed =
-                |error| while_doing(format_args!("leaving group `{}`", group.name()), error);
+            let doing = || format!("leaving group `{}`", group.name());
+            let failed = |error| while_doing(doing(), error);
             let Some(id) = self.known(group).await? else { return Ok(()) };
-            let mut transaction =
-                self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+            let mut transaction = self.begin(doing).await?;
             sqlx::query!(
                 "DELETE FROM evenfold_members WHERE group_id = ?1 AND member = ?2",
                 id,

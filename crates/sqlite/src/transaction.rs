@@ -1,13 +1,10 @@
 //! The transaction that handlers get: their own tables and the progress of their subscriber, together.
 //!
-//! Owns the turn of whoever writes: a transaction is on the one connection that does. The statements in
-//! it are those of `write.rs` and `read.rs`.
+//! Owns what may be done in it. When its turn comes, and who waits for it, is in `turn.rs`; the statements
+//! are those of `write.rs` and `read.rs`.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex as Lock, PoisonError};
-use std::time::Instant;
 
 use evenfold_core::handler::HandlerTransaction;
 use evenfold_core::message::{NewMessage, Recorded};
@@ -18,12 +15,10 @@ use evenfold_core::{Category, Error, ExpectedVersion, GlobalPosition, Position, 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::lock::Mutex;
-use sqlx::pool::PoolConnection;
-use sqlx::{Connection, SqlStr, SqliteConnection, SqliteTransaction, raw_sql};
-use tokio::time::timeout;
+use sqlx::{SqliteConnection, SqliteTransaction, raw_sql};
 
 use crate::error::while_doing;
-use crate::install::PATIENCE;
+use crate::turn::Held;
 use crate::write::{attempt, writing};
 use crate::{Sqlite, read};
 
@@ -36,7 +31,8 @@ use crate::{Sqlite, read};
 /// - Until its end nobody else writes to the file. A handler that writes through the store, and not
 ///   in its transaction, would wait for itself: it gets an error at once that says so, and that is not
 ///   [unavailable](Error::is_unavailable). Write by `.through(context)`. A task that it began and waits
-///   for is told after 5 seconds, as everybody else who waits.
+///   for is told after 5 seconds, and so is whoever else waits while one transaction has the file for as
+///   long.
 /// - A statement of yours that fails is undone, and the transaction goes on. Some faults, as a full
 ///   disk, undo all of it; then what follows fails.
 ///
@@ -107,82 +103,10 @@ pub struct Transaction {
     held: Held,
 }
 
-impl Sqlite {
-    /// The connection that writes.
-    ///
-    /// What comes from inside of the transaction that has it would wait for its own end: it is refused
-    /// at once, and would be again. Whoever else waits is told when one transaction of a handler has it
-    /// for too long, and may try again.
-    pub(crate) async fn turn(
-        &self,
-        doing: impl Fn() -> String,
-    ) -> Result<PoolConnection<sqlx::Sqlite>, Error> {
-        let held = |is: fn(&Holder) -> bool| {
-            self.held.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(is)
-        };
-        if held(|holder| holder.inside.is_here()) {
-            let says = "this is within a transaction of a handler, which has the file, and would wait \
-                        for itself: write in the transaction, by `.through(context)`";
-            return Err(Error::failed(doing(), says));
-        }
-        let mut turn = pin!(self.writer.acquire());
-        loop {
-            match timeout(PATIENCE, &mut turn).await {
-                Ok(turn) => return turn.map_err(|error| while_doing(doing(), error)),
-                Err(_) if held(|holder| holder.since.elapsed() >= PATIENCE) => {
-                    let says = "a transaction of a handler has had the file for 5 seconds; if that \
-                                handler waits for this, as for a task that it began, it waits for \
-                                itself: write in the transaction, by `.through(context)`";
-                    return Err(Error::unavailable(doing(), says));
-                }
-                Err(_) => {}
-            }
-        }
-    }
-}
-
-/// The transaction of a handler that has the connection that writes.
-pub(crate) struct Holder {
-    since: Instant,
-    inside: Inside,
-}
-
-/// Notes for as long as a transaction has the connection that writes that it has.
-struct Held {
-    inside: Inside,
-    noted: Arc<Lock<Option<Holder>>>,
-}
-
-impl Held {
-    fn now(by: &Sqlite) -> Self {
-        let (inside, noted) = (Inside::new(), Arc::clone(&by.held));
-        let holder = Holder { since: Instant::now(), inside: inside.clone() };
-        *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(holder);
-        Self { inside, noted }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // The connection may be with the next transaction already.
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.take_if(|holder| holder.inside.is(&self.inside));
-    }
-}
-
 impl Transaction {
     pub(crate) async fn begin(store: &Sqlite) -> Result<Self, Error> {
-        let doing = || "beginning a transaction".to_owned();
-        let failed = |error| while_doing(doing(), error);
-        let mut writer = store.turn(doing).await?;
-        if writer.is_in_transaction() {
-            // A statement had ended the last one, and the driver still counts it.
-            writer.close().await.map_err(failed)?;
-            writer = store.turn(doing).await?;
-        }
+        let begun = store.begin(|| "beginning a transaction".to_owned()).await?;
         let held = Held::now(store);
-        let sql = Some(SqlStr::from_static("BEGIN IMMEDIATE"));
-        let begun = sqlx::Transaction::begin(writer, sql).await.map_err(failed)?;
         let (on, store) = (Mutex::new(begun), store.clone());
         Ok(Self { on, store, unsure: false.into(), held })
     }
@@ -248,7 +172,7 @@ impl HandlerTransaction for Transaction {
     }
 
     fn inside(&self) -> Option<Inside> {
-        Some(self.held.inside.clone())
+        Some(self.held.inside())
     }
 }
 
