@@ -10,7 +10,7 @@ use evenfold_core::Error;
 use evenfold_core::store::{Held, Lease, LeaseGroup, LeaseStore, Member, MemberStatus};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sqlx::SqliteConnection;
+use sqlx::{SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
 
 use crate::Sqlite;
@@ -143,55 +143,61 @@ impl LeaseStore for Sqlite {
 impl Sqlite {
     /// The group, if anybody was ever in it.
     async fn known(&self, group: &LeaseGroup) -> Result<Option<i64>, Error> {
-        let known = sqlx::query!(
-            r#"SELECT id AS "id!", buckets AS "buckets!" FROM evenfold_groups WHERE name = ?1"#,
-            group.name().as_str(),
-        )
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(|error| while_doing(format_args!("looking up group `{}`", group.name()), error))?;
-        let Some(known) = known else { return Ok(None) };
-        group.require_buckets(known.buckets)?;
-        Ok(Some(known.id))
+        let known = find(&self.readers, group).await.map_err(|error| {
+            while_doing(format_args!("looking up group `{}`", group.name()), error)
+        })?;
+        let Some((id, buckets)) = known else { return Ok(None) };
+        group.require_buckets(buckets)?;
+        Ok(Some(id))
     }
 }
 
-/// The group and its number of buckets, made if it is not there.
+/// The group and its number of buckets, if it is there.
+async fn find(
+    on: impl SqliteExecutor<'_>,
+    group: &LeaseGroup,
+) -> Result<Option<(i64, i64)>, sqlx::Error> {
+    sqlx::query!(
+        r#"SELECT id AS "id!", buckets AS "buckets!" FROM evenfold_groups WHERE name = ?1"#,
+        group.name().as_str(),
+    )
+    .map(|row| (row.id, row.buckets))
+    .fetch_optional(on)
+    .await
+}
+
+/// The group and its number of buckets, made if it is not there. Nobody makes it in between: this is in
+/// a transaction that has the write lock.
 async fn joined(
     connection: &mut SqliteConnection,
     group: &LeaseGroup,
 ) -> Result<(i64, i64), sqlx::Error> {
-    let (name, buckets) = (group.name().as_str(), group.buckets());
+    if let Some(known) = find(&mut *connection, group).await? {
+        return Ok(known);
+    }
+    let buckets = group.buckets();
     let made = sqlx::query!(
-        "INSERT INTO evenfold_groups (name, buckets) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-        name,
+        "INSERT INTO evenfold_groups (name, buckets) VALUES (?1, ?2)",
+        group.name().as_str(),
         buckets,
     )
     .execute(&mut *connection)
-    .await?
-    .rows_affected();
-    let known = sqlx::query!(
-        r#"SELECT id AS "id!", buckets AS "buckets!" FROM evenfold_groups WHERE name = ?1"#,
-        name,
-    )
-    .fetch_one(&mut *connection)
     .await?;
-    if made > 0 {
-        sqlx::query!(
-            r#"
-            WITH RECURSIVE numbers (bucket) AS (
-                SELECT 0 UNION ALL SELECT bucket + 1 FROM numbers WHERE bucket + 1 < ?2
-            )
-            INSERT INTO evenfold_leases (group_id, bucket, epoch)
-            SELECT ?1, bucket, 0 FROM numbers
-            "#,
-            known.id,
-            buckets,
+    let id = made.last_insert_rowid();
+    sqlx::query!(
+        r#"
+        WITH RECURSIVE numbers (bucket) AS (
+            SELECT 0 UNION ALL SELECT bucket + 1 FROM numbers WHERE bucket + 1 < ?2
         )
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok((known.id, known.buckets))
+        INSERT INTO evenfold_leases (group_id, bucket, epoch)
+        SELECT ?1, bucket, 0 FROM numbers
+        "#,
+        id,
+        buckets,
+    )
+    .execute(connection)
+    .await?;
+    Ok((id, buckets.into()))
 }
 
 /// A member that is heard of now.
