@@ -3,7 +3,6 @@
 //! Owns which of SQLite's codes mean that the store did not answer. What to do about a file that
 //! cannot be opened is in `install.rs`; conflicts and known ids are settled in `write.rs`.
 
-use std::error::Error as StdError;
 use std::fmt;
 
 use evenfold_core::Error;
@@ -31,12 +30,10 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
     }
 }
 
-/// What an error of the driver says, once: its own text has that of its cause in it.
+/// What SQLite said, or the driver.
 pub(crate) fn said(error: sqlx::Error) -> BoxError {
     match error {
         sqlx::Error::Database(said) => said.into_error(),
-        sqlx::Error::Io(said) => said.into(),
-        other if other.source().is_some() => other.to_string().into(),
         other => other.into(),
     }
 }
@@ -62,26 +59,4 @@ pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
 pub(crate) fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
     Some(code & 0xff)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cause_is_told_twice() {
-        let cause = || "the cause".into();
-        let errors = [
-            sqlx::Error::Io(std::io::Error::other("the cause")),
-            sqlx::Error::Encode(cause()),
-            sqlx::Error::Decode(cause()),
-            sqlx::Error::Configuration(cause()),
-            sqlx::Error::ColumnDecode { index: "data".into(), source: cause() },
-            sqlx::Error::Protocol("the cause".into()),
-        ];
-        for error in errors {
-            let told = format!("{:#}", while_doing("reading `account-1`", error));
-            assert_eq!(told.matches("the cause").count(), 1, "{told}");
-        }
-    }
 }
