@@ -23,11 +23,25 @@ pub(crate) mod code {
 
 /// The error of something that was being done, as in "reading `account-1`".
 pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error {
+    let doing = match hint(&error) {
+        Some(hint) => format!("{doing}: {hint}"),
+        None => doing.to_string(),
+    };
     if is_unavailable(&error) {
-        Error::unavailable(doing.to_string(), said(error))
+        Error::unavailable(doing, said(error))
     } else {
-        Error::failed(doing.to_string(), said(error))
+        Error::failed(doing, said(error))
     }
+}
+
+/// What it is about, where SQLite's own words do not say it. Who has the file is not known.
+fn hint(error: &sqlx::Error) -> Option<&'static str> {
+    // With a detail in its higher bits the code tells another story.
+    (code_of(error)? == code::BUSY).then_some(
+        "another connection had the file for 5 seconds, of another process or of another store in this \
+         one; if that is in the transaction of a handler that waits for this, write in the transaction, \
+         by `.through(context)`",
+    )
 }
 
 /// What SQLite said, or the driver.
@@ -57,6 +71,9 @@ pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
 
 /// The kind of a SQLite error, which is the lowest byte of its code.
 pub(crate) fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
+    code_of(error).map(|code| code & 0xff)
+}
+
+fn code_of(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
 }
