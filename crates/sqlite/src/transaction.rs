@@ -7,20 +7,18 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use evenfold_core::handler::HandlerTransaction;
-use evenfold_core::message::{NewMessage, Recorded};
-use evenfold_core::store::{
-    BatchSize, CategoryQuery, Inside, ReadStore, WriteStore, Written, check_batch,
-};
-use evenfold_core::{Category, Error, ExpectedVersion, GlobalPosition, Position, StreamName};
+use evenfold_core::message::NewMessage;
+use evenfold_core::store::{Inside, WriteStore, Written, check_batch};
+use evenfold_core::{Error, ExpectedVersion, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::lock::Mutex;
+use futures::lock::{Mutex, MutexGuard};
 use sqlx::{SqliteConnection, SqliteTransaction, raw_sql};
 
+use crate::Sqlite;
 use crate::error::while_doing;
 use crate::turn::Held;
 use crate::write::{attempt, writing};
-use crate::{Sqlite, read};
 
 /// A transaction that the store hands to handlers: what they do in it on their own tables, in the same
 /// file, and the record that the message is done with, are there together, or not at all.
@@ -35,6 +33,8 @@ use crate::{Sqlite, read};
 ///   long.
 /// - A statement of yours that fails is undone, and the transaction goes on. Some faults, as a full
 ///   disk, undo all of it; then what follows fails.
+///
+/// [`ReadStore`]: evenfold_core::store::ReadStore
 ///
 /// # Examples
 ///
@@ -117,6 +117,11 @@ impl Transaction {
         self.on.get_mut()
     }
 
+    /// The same for what this crate does in it.
+    pub(crate) async fn on(&self) -> MutexGuard<'_, SqliteTransaction<'static>> {
+        self.on.lock().await
+    }
+
     async fn write_batch(
         &self,
         stream: &StreamName,
@@ -124,7 +129,7 @@ impl Transaction {
         expected: ExpectedVersion,
     ) -> Result<Written, Error> {
         check_batch(messages)?;
-        let mut transaction = self.on.lock().await;
+        let mut transaction = self.on().await;
         if self.unsure.load(Ordering::Relaxed) && !is_open(&mut transaction).await {
             let doing = format!("writing to `{stream}` in a transaction");
             return Err(Error::failed(doing, "it has ended, by a fault or by a statement in it"));
@@ -184,67 +189,5 @@ impl WriteStore for Transaction {
         expected: ExpectedVersion,
     ) -> BoxFuture<'a, Result<Written, Error>> {
         self.write_batch(stream, messages, expected).boxed()
-    }
-}
-
-impl ReadStore for Transaction {
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        from: Position,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        async move {
-            let mut transaction = self.on.lock().await;
-            read::stream_page(&mut **transaction, stream, from, limit).await
-        }
-        .boxed()
-    }
-
-    fn read_category<'a>(
-        &'a self,
-        query: &'a CategoryQuery,
-        from: GlobalPosition,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        async move {
-            let mut transaction = self.on.lock().await;
-            read::category_page(&mut **transaction, query, from, limit).await
-        }
-        .boxed()
-    }
-
-    fn last_message<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        message_type: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
-        async move {
-            let mut transaction = self.on.lock().await;
-            read::last(&mut **transaction, stream, message_type).await
-        }
-        .boxed()
-    }
-
-    fn stream_version<'a>(
-        &'a self,
-        stream: &'a StreamName,
-    ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
-        async move {
-            let mut transaction = self.on.lock().await;
-            read::version(&mut **transaction, stream).await
-        }
-        .boxed()
-    }
-
-    fn category_head<'a>(
-        &'a self,
-        category: &'a Category,
-    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
-        async move {
-            let mut transaction = self.on.lock().await;
-            read::head(&mut **transaction, category).await
-        }
-        .boxed()
     }
 }
