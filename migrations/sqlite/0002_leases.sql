@@ -2,9 +2,11 @@
 --
 -- How the members of a group share its work: a row for each group, for each member that lives, and
 -- for each bucket of a group. A lease lasts as long as its member, so only that has a time; a bucket
--- is free whose holder has no row among the members. To forget a group, delete its row.
+-- is free whose holder has no row among the members. To forget a group, delete its row. Its id is never
+-- given again, by `AUTOINCREMENT`: what is left of it where foreign keys are off, as they are in a shell
+-- of SQLite, belongs to no other group.
 CREATE TABLE evenfold_groups (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     buckets INTEGER NOT NULL
 ) STRICT;

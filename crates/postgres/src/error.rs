@@ -58,13 +58,11 @@ pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error
     }
 }
 
-/// What an error of the driver says, once: its own text has that of its cause in it.
+/// What the server said, or we did, or the driver.
 fn said(error: sqlx::Error) -> BoxError {
     match error {
         sqlx::Error::Database(said) => Said(said).into(),
         sqlx::Error::Configuration(fault) => fault,
-        sqlx::Error::Io(said) => said.into(),
-        other if other.source().is_some() => other.to_string().into(),
         other => other.into(),
     }
 }
@@ -241,27 +239,4 @@ fn has_code(error: &sqlx::Error, code: &str) -> bool {
 
 fn code_of(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cause_is_told_twice() {
-        let cause = || "the cause".into();
-        let errors = [
-            sqlx::Error::Io(std::io::Error::other("the cause")),
-            sqlx::Error::Tls(cause()),
-            sqlx::Error::Encode(cause()),
-            sqlx::Error::Decode(cause()),
-            sqlx::Error::Configuration(cause()),
-            sqlx::Error::ColumnDecode { index: "data".into(), source: cause() },
-            sqlx::Error::Protocol("the cause".into()),
-        ];
-        for error in errors {
-            let told = format!("{:#}", while_doing("reading `account-1`", error));
-            assert_eq!(told.matches("the cause").count(), 1, "{told}");
-        }
-    }
 }

@@ -3,7 +3,6 @@
 //! Owns which of SQLite's codes mean that the store did not answer. What to do about a file that
 //! cannot be opened is in `install.rs`; conflicts and known ids are settled in `write.rs`.
 
-use std::error::Error as StdError;
 use std::fmt;
 
 use evenfold_core::Error;
@@ -24,19 +23,31 @@ pub(crate) mod code {
 
 /// The error of something that was being done, as in "reading `account-1`".
 pub(crate) fn while_doing(doing: impl fmt::Display, error: sqlx::Error) -> Error {
+    let doing = match hint(&error) {
+        Some(hint) => format!("{doing}: {hint}"),
+        None => doing.to_string(),
+    };
     if is_unavailable(&error) {
-        Error::unavailable(doing.to_string(), said(error))
+        Error::unavailable(doing, said(error))
     } else {
-        Error::failed(doing.to_string(), said(error))
+        Error::failed(doing, said(error))
     }
 }
 
-/// What an error of the driver says, once: its own text has that of its cause in it.
+/// What it is about, where SQLite's own words do not say it. Who has the file is not known.
+fn hint(error: &sqlx::Error) -> Option<&'static str> {
+    // With a detail in its higher bits the code tells another story.
+    (code_of(error)? == code::BUSY).then_some(
+        "another connection had the file for 5 seconds, of another process or of another store in this \
+         one; if that is in the transaction of a handler that waits for this, write in the transaction, \
+         by `.through(context)`",
+    )
+}
+
+/// What SQLite said, or the driver.
 pub(crate) fn said(error: sqlx::Error) -> BoxError {
     match error {
         sqlx::Error::Database(said) => said.into_error(),
-        sqlx::Error::Io(said) => said.into(),
-        other if other.source().is_some() => other.to_string().into(),
         other => other.into(),
     }
 }
@@ -60,28 +71,9 @@ pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
 
 /// The kind of a SQLite error, which is the lowest byte of its code.
 pub(crate) fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
+    code_of(error).map(|code| code & 0xff)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cause_is_told_twice() {
-        let cause = || "the cause".into();
-        let errors = [
-            sqlx::Error::Io(std::io::Error::other("the cause")),
-            sqlx::Error::Encode(cause()),
-            sqlx::Error::Decode(cause()),
-            sqlx::Error::Configuration(cause()),
-            sqlx::Error::ColumnDecode { index: "data".into(), source: cause() },
-            sqlx::Error::Protocol("the cause".into()),
-        ];
-        for error in errors {
-            let told = format!("{:#}", while_doing("reading `account-1`", error));
-            assert_eq!(told.matches("the cause").count(), 1, "{told}");
-        }
-    }
+fn code_of(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
 }

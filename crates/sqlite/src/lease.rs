@@ -10,7 +10,7 @@ use evenfold_core::Error;
 use evenfold_core::store::{Held, Lease, LeaseGroup, LeaseStore, Member, MemberStatus};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sqlx::SqliteConnection;
+use sqlx::{SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
 
 use crate::Sqlite;
@@ -25,11 +25,9 @@ impl LeaseStore for Sqlite {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Held, Error>> {
         async move {
-            let failed = |error| {
-                while_doing(format_args!("renewing the leases of `{}`", group.name()), error)
-            };
-            let mut transaction =
-                self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+            let doing = || format!("renewing the leases of `{}`", group.name());
+            let failed = |error| while_doing(doing(), error);
+            let mut transaction = self.begin(doing).await?;
             let (id, known) = joined(&mut transaction, group).await.map_err(failed)?;
             group.require_buckets(known)?;
             let now = microseconds(self.clock.now());
@@ -48,8 +46,8 @@ impl LeaseStore for Sqlite {
         buckets: &'a [u16],
     ) -> BoxFuture<'a, Result<(), Error>> {
         async move {
-            let failed =
-                |error| while_doing(format_args!("giving up leases of `{}`", group.name()), error);
+            let doing = || format!("giving up leases of `{}`", group.name());
+            let failed = |error| while_doing(doing(), error);
             let Some(id) = self.known(group).await? else { return Ok(()) };
             let buckets = serde_json::to_string(buckets)
                 .map_err(|error| failed(sqlx::Error::Encode(error.into())))?;
@@ -63,7 +61,7 @@ impl LeaseStore for Sqlite {
                 member,
                 buckets,
             )
-            .execute(&self.writer)
+            .execute(&mut *self.turn(doing).await?)
             .await
             .map_err(failed)?;
             Ok(())
@@ -77,11 +75,10 @@ impl LeaseStore for Sqlite {
         member: Uuid,
     ) -> BoxFuture<'a, Result<(), Error>> {
         async move {
-            let failed =
-                |error| while_doing(format_args!("leaving group `{}`", group.name()), error);
+            let doing = || format!("leaving group `{}`", group.name());
+            let failed = |error| while_doing(doing(), error);
             let Some(id) = self.known(group).await? else { return Ok(()) };
-            let mut transaction =
-                self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+            let mut transaction = self.begin(doing).await?;
             sqlx::query!(
                 "DELETE FROM evenfold_members WHERE group_id = ?1 AND member = ?2",
                 id,
@@ -146,55 +143,61 @@ impl LeaseStore for Sqlite {
 impl Sqlite {
     /// The group, if anybody was ever in it.
     async fn known(&self, group: &LeaseGroup) -> Result<Option<i64>, Error> {
-        let known = sqlx::query!(
-            r#"SELECT id AS "id!", buckets AS "buckets!" FROM evenfold_groups WHERE name = ?1"#,
-            group.name().as_str(),
-        )
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(|error| while_doing(format_args!("looking up group `{}`", group.name()), error))?;
-        let Some(known) = known else { return Ok(None) };
-        group.require_buckets(known.buckets)?;
-        Ok(Some(known.id))
+        let known = find(&self.readers, group).await.map_err(|error| {
+            while_doing(format_args!("looking up group `{}`", group.name()), error)
+        })?;
+        let Some((id, buckets)) = known else { return Ok(None) };
+        group.require_buckets(buckets)?;
+        Ok(Some(id))
     }
 }
 
-/// The group and its number of buckets, made if it is not there.
+/// The group and its number of buckets, if it is there.
+async fn find(
+    on: impl SqliteExecutor<'_>,
+    group: &LeaseGroup,
+) -> Result<Option<(i64, i64)>, sqlx::Error> {
+    sqlx::query!(
+        r#"SELECT id AS "id!", buckets AS "buckets!" FROM evenfold_groups WHERE name = ?1"#,
+        group.name().as_str(),
+    )
+    .map(|row| (row.id, row.buckets))
+    .fetch_optional(on)
+    .await
+}
+
+/// The group and its number of buckets, made if it is not there. Nobody makes it in between: this is in
+/// a transaction that has the write lock.
 async fn joined(
     connection: &mut SqliteConnection,
     group: &LeaseGroup,
 ) -> Result<(i64, i64), sqlx::Error> {
-    let (name, buckets) = (group.name().as_str(), group.buckets());
+    if let Some(known) = find(&mut *connection, group).await? {
+        return Ok(known);
+    }
+    let buckets = group.buckets();
     let made = sqlx::query!(
-        "INSERT INTO evenfold_groups (name, buckets) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-        name,
+        "INSERT INTO evenfold_groups (name, buckets) VALUES (?1, ?2)",
+        group.name().as_str(),
         buckets,
     )
     .execute(&mut *connection)
-    .await?
-    .rows_affected();
-    let known = sqlx::query!(
-        r#"SELECT id AS "id!", buckets AS "buckets!" FROM evenfold_groups WHERE name = ?1"#,
-        name,
-    )
-    .fetch_one(&mut *connection)
     .await?;
-    if made > 0 {
-        sqlx::query!(
-            r#"
-            WITH RECURSIVE numbers (bucket) AS (
-                SELECT 0 UNION ALL SELECT bucket + 1 FROM numbers WHERE bucket + 1 < ?2
-            )
-            INSERT INTO evenfold_leases (group_id, bucket, epoch)
-            SELECT ?1, bucket, 0 FROM numbers
-            "#,
-            known.id,
-            buckets,
+    let id = made.last_insert_rowid();
+    sqlx::query!(
+        r#"
+        WITH RECURSIVE numbers (bucket) AS (
+            SELECT 0 UNION ALL SELECT bucket + 1 FROM numbers WHERE bucket + 1 < ?2
         )
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok((known.id, known.buckets))
+        INSERT INTO evenfold_leases (group_id, bucket, epoch)
+        SELECT ?1, bucket, 0 FROM numbers
+        "#,
+        id,
+        buckets,
+    )
+    .execute(connection)
+    .await?;
+    Ok((id, buckets.into()))
 }
 
 /// A member that is heard of now.

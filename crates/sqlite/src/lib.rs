@@ -45,6 +45,7 @@
 
 mod error;
 mod row;
+mod turn;
 
 mod browse;
 mod lease;
@@ -68,8 +69,8 @@ use futures::future::BoxFuture;
 use sqlx::sqlite::SqlitePool;
 
 pub use options::{Durability, Options};
-use transaction::Holder;
 pub use transaction::Transaction;
+use turn::Holder;
 
 /// A store in a SQLite file; a clone shares its connections.
 ///

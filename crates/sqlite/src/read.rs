@@ -10,51 +10,60 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::SqliteExecutor;
 
-use crate::Sqlite;
 use crate::error::while_doing;
 use crate::row::{decode, query_messages};
+use crate::{Sqlite, Transaction};
 
-impl ReadStore for Sqlite {
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        from: Position,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        stream_page(&self.readers, stream, from, limit).boxed()
-    }
+/// What the store reads and what a transaction reads, by the same statements: only what they run on is not
+/// the same.
+macro_rules! reads {
+    ($of:ty, |$self:ident| $on:expr) => {
+        impl ReadStore for $of {
+            fn read_stream<'a>(
+                &'a $self,
+                stream: &'a StreamName,
+                from: Position,
+                limit: BatchSize,
+            ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+                async move { stream_page($on, stream, from, limit).await }.boxed()
+            }
 
-    fn read_category<'a>(
-        &'a self,
-        query: &'a CategoryQuery,
-        from: GlobalPosition,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        category_page(&self.readers, query, from, limit).boxed()
-    }
+            fn read_category<'a>(
+                &'a $self,
+                query: &'a CategoryQuery,
+                from: GlobalPosition,
+                limit: BatchSize,
+            ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+                async move { category_page($on, query, from, limit).await }.boxed()
+            }
 
-    fn last_message<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        message_type: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
-        last(&self.readers, stream, message_type).boxed()
-    }
+            fn last_message<'a>(
+                &'a $self,
+                stream: &'a StreamName,
+                message_type: Option<&'a str>,
+            ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
+                async move { last($on, stream, message_type).await }.boxed()
+            }
 
-    fn stream_version<'a>(
-        &'a self,
-        stream: &'a StreamName,
-    ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
-        version(&self.readers, stream).boxed()
-    }
+            fn stream_version<'a>(
+                &'a $self,
+                stream: &'a StreamName,
+            ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
+                async move { version($on, stream).await }.boxed()
+            }
 
-    fn category_head<'a>(
-        &'a self,
-        category: &'a Category,
-    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
-        head(&self.readers, category).boxed()
-    }
+            fn category_head<'a>(
+                &'a $self,
+                category: &'a Category,
+            ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+                async move { head($on, category).await }.boxed()
+            }
+        }
+    };
 }
+
+reads!(Sqlite, |self| &self.readers);
+reads!(Transaction, |self| &mut **self.on().await);
 
 pub(crate) async fn head(
     on: impl SqliteExecutor<'_>,

@@ -1,31 +1,24 @@
 //! The transaction that handlers get: their own tables and the progress of their subscriber, together.
 //!
-//! Owns the turn of whoever writes: a transaction is on the one connection that does. The statements in
-//! it are those of `write.rs` and `read.rs`.
+//! Owns what may be done in it. When its turn comes, and who waits for it, is in `turn.rs`; the statements
+//! are those of `write.rs` and `read.rs`.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex as Lock, PoisonError};
-use std::time::Instant;
 
 use evenfold_core::handler::HandlerTransaction;
-use evenfold_core::message::{NewMessage, Recorded};
-use evenfold_core::store::{
-    BatchSize, CategoryQuery, Inside, ReadStore, WriteStore, Written, check_batch,
-};
-use evenfold_core::{Category, Error, ExpectedVersion, GlobalPosition, Position, StreamName};
+use evenfold_core::message::NewMessage;
+use evenfold_core::store::{Inside, WriteStore, Written, check_batch};
+use evenfold_core::{Error, ExpectedVersion, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::lock::Mutex;
-use sqlx::pool::PoolConnection;
-use sqlx::{Connection, SqlStr, SqliteConnection, SqliteTransaction, raw_sql};
-use tokio::time::timeout;
+use futures::lock::{Mutex, MutexGuard};
+use sqlx::{SqliteConnection, SqliteTransaction, raw_sql};
 
+use crate::Sqlite;
 use crate::error::while_doing;
-use crate::install::PATIENCE;
+use crate::turn::Held;
 use crate::write::{attempt, writing};
-use crate::{Sqlite, read};
 
 /// A transaction that the store hands to handlers: what they do in it on their own tables, in the same
 /// file, and the record that the message is done with, are there together, or not at all.
@@ -36,9 +29,12 @@ use crate::{Sqlite, read};
 /// - Until its end nobody else writes to the file. A handler that writes through the store, and not
 ///   in its transaction, would wait for itself: it gets an error at once that says so, and that is not
 ///   [unavailable](Error::is_unavailable). Write by `.through(context)`. A task that it began and waits
-///   for is told after 5 seconds, as everybody else who waits.
+///   for is told after 5 seconds, and so is whoever else waits while one transaction has the file for as
+///   long.
 /// - A statement of yours that fails is undone, and the transaction goes on. Some faults, as a full
 ///   disk, undo all of it; then what follows fails.
+///
+/// [`ReadStore`]: evenfold_core::store::ReadStore
 ///
 /// # Examples
 ///
@@ -107,82 +103,10 @@ pub struct Transaction {
     held: Held,
 }
 
-impl Sqlite {
-    /// The connection that writes.
-    ///
-    /// What comes from inside of the transaction that has it would wait for its own end: it is refused
-    /// at once, and would be again. Whoever else waits is told when one transaction of a handler has it
-    /// for too long, and may try again.
-    pub(crate) async fn turn(
-        &self,
-        doing: impl Fn() -> String,
-    ) -> Result<PoolConnection<sqlx::Sqlite>, Error> {
-        let held = |is: fn(&Holder) -> bool| {
-            self.held.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(is)
-        };
-        if held(|holder| holder.inside.is_here()) {
-            let says = "this is within a transaction of a handler, which has the file, and would wait \
-                        for itself: write in the transaction, by `.through(context)`";
-            return Err(Error::failed(doing(), says));
-        }
-        let mut turn = pin!(self.writer.acquire());
-        loop {
-            match timeout(PATIENCE, &mut turn).await {
-                Ok(turn) => return turn.map_err(|error| while_doing(doing(), error)),
-                Err(_) if held(|holder| holder.since.elapsed() >= PATIENCE) => {
-                    let says = "a transaction of a handler has had the file for 5 seconds; if that \
-                                handler waits for this, as for a task that it began, it waits for \
-                                itself: write in the transaction, by `.through(context)`";
-                    return Err(Error::unavailable(doing(), says));
-                }
-                Err(_) => {}
-            }
-        }
-    }
-}
-
-/// The transaction of a handler that has the connection that writes.
-pub(crate) struct Holder {
-    since: Instant,
-    inside: Inside,
-}
-
-/// Notes for as long as a transaction has the connection that writes that it has.
-struct Held {
-    inside: Inside,
-    noted: Arc<Lock<Option<Holder>>>,
-}
-
-impl Held {
-    fn now(by: &Sqlite) -> Self {
-        let (inside, noted) = (Inside::new(), Arc::clone(&by.held));
-        let holder = Holder { since: Instant::now(), inside: inside.clone() };
-        *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(holder);
-        Self { inside, noted }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // The connection may be with the next transaction already.
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.take_if(|holder| holder.inside.is(&self.inside));
-    }
-}
-
 impl Transaction {
     pub(crate) async fn begin(store: &Sqlite) -> Result<Self, Error> {
-        let doing = || "beginning a transaction".to_owned();
-        let failed = |error| while_doing(doing(), error);
-        let mut writer = store.turn(doing).await?;
-        if writer.is_in_transaction() {
-            // A statement had ended the last one, and the driver still counts it.
-            writer.close().await.map_err(failed)?;
-            writer = store.turn(doing).await?;
-        }
+        let begun = store.begin(|| "beginning a transaction".to_owned()).await?;
         let held = Held::now(store);
-        let sql = Some(SqlStr::from_static("BEGIN IMMEDIATE"));
-        let begun = sqlx::Transaction::begin(writer, sql).await.map_err(failed)?;
         let (on, store) = (Mutex::new(begun), store.clone());
         Ok(Self { on, store, unsure: false.into(), held })
     }
@@ -193,6 +117,11 @@ impl Transaction {
         self.on.get_mut()
     }
 
+    /// The same for what this crate does in it.
+    pub(crate) async fn on(&self) -> MutexGuard<'_, SqliteTransaction<'static>> {
+        self.on.lock().await
+    }
+
     async fn write_batch(
         &self,
         stream: &StreamName,
@@ -200,7 +129,7 @@ impl Transaction {
         expected: ExpectedVersion,
     ) -> Result<Written, Error> {
         check_batch(messages)?;
-        let mut transaction = self.on.lock().await;
+        let mut transaction = self.on().await;
         if self.unsure.load(Ordering::Relaxed) && !is_open(&mut transaction).await {
             let doing = format!("writing to `{stream}` in a transaction");
             return Err(Error::failed(doing, "it has ended, by a fault or by a statement in it"));
@@ -248,7 +177,7 @@ impl HandlerTransaction for Transaction {
     }
 
     fn inside(&self) -> Option<Inside> {
-        Some(self.held.inside.clone())
+        Some(self.held.inside())
     }
 }
 
@@ -260,67 +189,5 @@ impl WriteStore for Transaction {
         expected: ExpectedVersion,
     ) -> BoxFuture<'a, Result<Written, Error>> {
         self.write_batch(stream, messages, expected).boxed()
-    }
-}
-
-impl ReadStore for Transaction {
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        from: Position,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        async move {
-            let mut transaction = self.on.lock().await;
-            read::stream_page(&mut **transaction, stream, from, limit).await
-        }
-        .boxed()
-    }
-
-    fn read_category<'a>(
-        &'a self,
-        query: &'a CategoryQuery,
-        from: GlobalPosition,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        async move {
-            let mut transaction = self.on.lock().await;
-            read::category_page(&mut **transaction, query, from, limit).await
-        }
-        .boxed()
-    }
-
-    fn last_message<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        message_type: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
-        async move {
-            let mut transaction = self.on.lock().await;
-            read::last(&mut **transaction, stream, message_type).await
-        }
-        .boxed()
-    }
-
-    fn stream_version<'a>(
-        &'a self,
-        stream: &'a StreamName,
-    ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
-        async move {
-            let mut transaction = self.on.lock().await;
-            read::version(&mut **transaction, stream).await
-        }
-        .boxed()
-    }
-
-    fn category_head<'a>(
-        &'a self,
-        category: &'a Category,
-    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
-        async move {
-            let mut transaction = self.on.lock().await;
-            read::head(&mut **transaction, category).await
-        }
-        .boxed()
     }
 }

@@ -8,10 +8,12 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use evenfold_core::message::NewMessage;
 use evenfold_core::store::{
-    BatchSize, BrowseStore, CategoryQuery, ConsumerGroup, ReadStore, WriteStore,
+    BatchSize, BrowseStore, CategoryQuery, ConsumerGroup, Lease, LeaseGroup, LeaseStore, Member,
+    ReadStore, WriteStore,
 };
 use evenfold_core::{ExpectedVersion, GlobalPosition, Position, StreamName};
 use evenfold_sqlite::{Durability, Sqlite};
@@ -200,6 +202,32 @@ async fn a_batch_keeps_every_character_as_a_single_message_does() -> Result {
             assert_eq!(recorded.metadata_json.as_deref(), message.stored_metadata().as_deref());
         }
     }
+    Ok(())
+}
+
+/// A shell of SQLite leaves the rows of members and leases where the row of their group is deleted.
+#[tokio::test]
+async fn a_group_that_was_deleted_is_another_one_when_it_comes_back() -> Result {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("bank.db");
+    let store = Sqlite::connect(&url(&file)).await?;
+    let name = StreamName::new("account:position-teller")?;
+    let member = |number| Member { id: Uuid::from_u128(number), label: String::new() };
+    let held = async |number, buckets| -> Result<Vec<Lease>> {
+        let (group, member) = (LeaseGroup::new(name.clone(), buckets)?, member(number));
+        Ok(store.renew_leases(&group, &member, Duration::from_hours(1)).await?.leases)
+    };
+    let fresh = |buckets| (0..buckets).map(|bucket| Lease { bucket, epoch: 1 }).collect::<Vec<_>>();
+    assert_eq!(held(1, 4).await?, fresh(4));
+    execute(&file, "PRAGMA foreign_keys = OFF; DELETE FROM evenfold_groups").await?;
+    // Nothing that was said of the first is read as of this one: not its number of buckets, not its
+    // members, whose share would be half of them, and not who held what how often.
+    assert_eq!(held(2, 8).await?, fresh(8));
+    let group = LeaseGroup::new(name.clone(), 8)?;
+    let listed = store.group_members(&group).await?;
+    assert_eq!(listed.iter().map(|status| status.member.id).collect::<Vec<_>>(), [member(2).id]);
+    store.release_leases(&group, member(1).id, &[0, 1, 2, 3]).await?;
+    assert_eq!(held(2, 8).await?, fresh(8));
     Ok(())
 }
 

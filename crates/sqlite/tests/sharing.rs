@@ -205,7 +205,12 @@ async fn a_write_that_does_not_get_its_turn_is_unavailable_and_a_read_needs_none
     let (late, version) = futures::join!(late, store.stream_version(&stream));
     let late = late.unwrap_err();
     assert!(late.is_unavailable(), "{late:?}");
-    assert_eq!(late.to_string(), "the store is not available: writing a message to `account-1`");
+    assert_eq!(
+        late.to_string(),
+        "the store is not available: writing a message to `account-1`: another connection had the file \
+         for 5 seconds, of another process or of another store in this one; if that is in the \
+         transaction of a handler that waits for this, write in the transaction, by `.through(context)`"
+    );
     assert_eq!(version?, None);
 
     transaction.rollback().await?;

@@ -4,9 +4,11 @@
 
 mod common;
 
+use std::time::Duration;
+
 use evenfold_core::handler::Context;
 use evenfold_core::message::NewMessage;
-use evenfold_core::store::{MessageStore, ReadStore, WriteStore};
+use evenfold_core::store::{LeaseGroup, LeaseStore, Member, MessageStore, ReadStore, WriteStore};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_sqlite::{Sqlite, Transaction};
 use futures::future::{Either, select};
@@ -14,6 +16,8 @@ use futures::{FutureExt, poll};
 use sqlx::sqlite::SqliteConnection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
+use tokio::time::{self, Instant};
+use uuid::Uuid;
 
 use common::{Result, messages, raw, url};
 
@@ -172,6 +176,48 @@ async fn nothing_is_written_where_a_statement_has_ended_the_transaction() -> Res
     Ok(())
 }
 
+/// A member that is not heard of loses its buckets, so whatever a handler did may not keep it from that.
+#[tokio::test]
+async fn leases_are_renewed_and_left_behind_a_transaction_that_a_statement_has_ended() -> Result {
+    let beside = Beside::new().await?;
+    let group = LeaseGroup::new("account:position-teller".parse()?, 4)?;
+    let member = Member { id: Uuid::from_u128(1), label: "host:1".into() };
+    let ended = async || -> Result {
+        let mut context = beside.store.context().await?;
+        assert!(insert(&mut context, 0).await.is_err());
+        assert!(context.commit().await.is_err());
+        Ok(())
+    };
+    ended().await?;
+    let held = beside.store.renew_leases(&group, &member, Duration::from_hours(1)).await?;
+    assert_eq!(held.buckets(), [0, 1, 2, 3]);
+    ended().await?;
+    beside.store.release_leases(&group, member.id, &[3]).await?;
+    ended().await?;
+    beside.store.leave_group(&group, member.id).await?;
+    assert_eq!(beside.store.group_members(&group).await?, []);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_handler_that_renews_leases_beside_its_transaction_is_told_at_once() -> Result {
+    let beside = Beside::new().await?;
+    let group = LeaseGroup::new("account:position-teller".parse()?, 4)?;
+    let member = Member { id: Uuid::from_u128(1), label: "host:1".into() };
+    let term = Duration::from_hours(1);
+    beside.store.renew_leases(&group, &member, term).await?;
+    let context = beside.store.context().await?;
+    let mark = context.inside().ok_or("a transaction without a mark")?;
+    let renewed = mark.run(beside.store.renew_leases(&group, &member, term)).await.map(drop);
+    let released = mark.run(beside.store.release_leases(&group, member.id, &[3])).await;
+    let left = mark.run(beside.store.leave_group(&group, member.id)).await;
+    for refused in [renewed, released, left] {
+        let refused = refused.unwrap_err();
+        assert!(format!("{refused:#}").contains("would wait for itself"), "{refused:#}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_statement_that_fails_is_undone_alone() -> Result {
     let beside = Beside::new().await?;
@@ -218,7 +264,6 @@ async fn a_handler_that_writes_beside_its_transaction_is_told_at_once_that_it_wa
     Ok(())
 }
 
-/// It takes its five seconds.
 #[tokio::test]
 async fn who_waits_behind_a_slow_handler_is_told_so_and_may_try_again() -> Result {
     let beside = Beside::new().await?;
@@ -227,14 +272,43 @@ async fn who_waits_behind_a_slow_handler_is_told_so_and_may_try_again() -> Resul
     let mark = context.inside().ok_or("a transaction without a mark")?;
     let slow = mark.run(std::future::pending::<()>());
     let waits = beside.store.write(&stream, &message, FIRST);
+    // While all wait, the clock goes on by itself to what they wait for.
+    time::pause();
+    let asked = Instant::now();
     let waited = match select(Box::pin(slow), waits).await {
         Either::Left(((), _)) => return Err("it never ends".into()),
         Either::Right((waited, _)) => waited.unwrap_err(),
     };
+    assert_eq!(asked.elapsed().as_secs(), 5);
+    time::resume();
     assert!(waited.is_unavailable(), "{waited:?}");
     assert!(format!("{waited:#}").contains("has had the file for 5 seconds"), "{waited:#}");
     insert(&mut context, 5).await?;
     context.commit().await?;
     assert_eq!(beside.store.write(&stream, &message, FIRST).await?.last(), Position::START);
     Ok(())
+}
+
+#[tokio::test]
+async fn who_waits_for_several_handlers_is_told_when_one_of_them_is_slow() -> Result {
+    let beside = Beside::new().await?;
+    let (stream, message) = (StreamName::new("account-1")?, messages(1..2)?);
+    let first = beside.store.context().await?;
+    let mut second = beside.store.context();
+    let mut waits = beside.store.write(&stream, &message, FIRST);
+    assert!(poll!(&mut second).is_pending() && poll!(&mut waits).is_pending());
+    time::pause();
+    time::advance(Duration::from_secs(3)).await;
+    assert!(poll!(&mut waits).is_pending());
+    time::resume();
+    first.commit().await?;
+    let second = second.await?;
+    time::pause();
+    time::advance(Duration::from_secs(3)).await;
+    assert!(poll!(&mut waits).is_pending(), "it waits for 6 seconds, but for none so long");
+    time::advance(Duration::from_millis(2_100)).await;
+    let told = waits.now_or_never().ok_or("it waits on")?.unwrap_err();
+    assert!(format!("{told:#}").contains("has had the file for 5 seconds"), "{told:#}");
+    time::resume();
+    Ok(second.commit().await?)
 }

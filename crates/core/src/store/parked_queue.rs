@@ -175,26 +175,8 @@ impl ParkedQueue {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parking::examples::{at, parked, recorded};
     use super::*;
-
-    fn recorded(at: i64, note: &Note) -> Recorded {
-        let message = note.message(Uuid::nil(), None).unwrap();
-        Recorded {
-            message_type: message.message_type().into(),
-            data_json: message.stored_data().map(Into::into),
-            position: Position::new(at).unwrap(),
-            ..Recorded::example()
-        }
-    }
-
-    fn parked(position: i64, reason: Option<&str>) -> Note {
-        let message = Recorded { position: at(position), ..Recorded::example() };
-        Note::parked(&message, reason.map(Into::into), 4, false)
-    }
-
-    fn at(position: i64) -> Position {
-        Position::new(position).unwrap()
-    }
 
     #[test]
     fn a_replay_that_is_begun_three_times_is_due_when_it_is_asked_for_anew() {

@@ -163,28 +163,37 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+/// Notes as the tests of a queue write them, too.
 #[cfg(test)]
-mod tests {
+pub(super) mod examples {
     use super::*;
 
-    fn recorded(at: i64, note: &Note) -> Recorded {
-        let message = note.message(Uuid::nil(), None).unwrap();
-        Recorded {
-            message_type: message.message_type().into(),
-            data_json: message.stored_data().map(Into::into),
-            position: Position::new(at).unwrap(),
-            ..Recorded::example()
-        }
+    pub(in super::super) fn at(position: i64) -> Position {
+        Position::new(position).unwrap()
     }
 
-    fn parked(position: i64, reason: Option<&str>) -> Note {
+    /// That the message at a position was set aside.
+    pub(in super::super) fn parked(position: i64, reason: Option<&str>) -> Note {
         let message = Recorded { position: at(position), ..Recorded::example() };
         Note::parked(&message, reason.map(Into::into), 4, false)
     }
 
-    fn at(position: i64) -> Position {
-        Position::new(position).unwrap()
+    /// A note as it is read back from a place in the parking stream.
+    pub(in super::super) fn recorded(place: i64, note: &Note) -> Recorded {
+        let message = note.message(Uuid::nil(), None).unwrap();
+        Recorded {
+            message_type: message.message_type().into(),
+            data_json: message.stored_data().map(Into::into),
+            position: at(place),
+            ..Recorded::example()
+        }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::examples::{at, parked, recorded};
+    use super::*;
 
     #[test]
     fn notes_come_back_as_they_were_written() {
