@@ -219,7 +219,7 @@ impl Options {
             return Ok((options, Connections::own(pool, pooler)));
         }
         let hosts = Hosts { each, target };
-        let found = hosts.find(PATIENCE).await.cloned();
+        let found = hosts.find(None, PATIENCE).await.cloned();
         let found = found.map_err(|fault| Error::unavailable("looking for the host", fault))?;
         let place = Place::new(hosts, &found, options.pool(), pooler);
         Ok((options, Connections::found(place, pooler, target)))
