@@ -60,6 +60,7 @@ mod transaction;
 
 mod facts;
 mod fault;
+mod hearing;
 mod install;
 mod notify;
 mod options;

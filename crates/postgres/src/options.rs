@@ -102,7 +102,7 @@ impl Options {
     /// In a URL `wakeups=yes` or `wakeups=no`.
     ///
     /// It takes a connection beside the store's own to announce by NOTIFY, made with the first message
-    /// that is written, and another to LISTEN, made with the first subscriber that waits. Without them,
+    /// that is written, and another to LISTEN for all subscribers, made with the first that waits. Without them,
     /// behind a [pooler](Self::transaction_pooler), and [for reading](Self::target_session_attrs), as
     /// neither a pooler nor a standby lets anybody listen, a subscriber hears of other processes when it
     /// polls.
