@@ -147,7 +147,8 @@ impl Options {
     /// with parameters: ours, which are named with the methods here, and the driver's: `host`, which may
     /// be the folder of a socket, `hostaddr`, `port`, `dbname`, `user`, `password`, `sslmode`,
     /// `sslrootcert`, `sslcert`, `sslkey`, `application_name`, and `options`, settings of the session
-    /// as in `options=-c%20lock_timeout%3D2s`.
+    /// as in `options=-c%20lock_timeout%3D2s`. In a password write `%3F` for `?`, `%26` for `&`, `%23` for
+    /// `#`, `%2F` for `/` and `%40` for `@`; no error shows any part of one.
     ///
     /// Several hosts are written as in libpq: `postgres://me@one:5432,two:5433/bank`, or
     /// `?host=/run/one,/run/two&port=5432,5433`. All are asked at once, and the store is on the first
