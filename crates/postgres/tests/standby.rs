@@ -231,7 +231,7 @@ async fn does_no_more_than_read(reader: &Postgres, target: Target, database: &st
 }
 
 /// A primary with our schema, and its standby.
-async fn pair(name: &str) -> Result<(Cluster, Cluster)> {
+pub(crate) async fn pair(name: &str) -> Result<(Cluster, Cluster)> {
     let mut primary = block_in_place(|| Cluster::durable(&format!("{name}-primary")))?;
     Postgres::connect(&format!("{}&install=yes", primary.url("postgres"))).await?.close().await;
     let standby = block_in_place(|| primary.standby(&format!("{name}-standby")))?;
