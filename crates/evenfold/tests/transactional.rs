@@ -279,3 +279,34 @@ async fn on_sqlite_a_handler_that_would_wait_for_itself_fails_by_the_policy() ->
     assert!(format!("{stopped:#}").contains("by `.through(context)`"), "{stopped:#}");
     Ok(())
 }
+
+/// Waits without an end for what is not there the first time.
+struct Hangs(AtomicBool);
+
+#[handler(AccountEvent, skip(Withdrawn))]
+impl Hangs {
+    async fn deposited(
+        &self,
+        event: Received<Deposited>,
+        context: &mut Context,
+    ) -> Result<(), HandlerError> {
+        context.require::<NotedTransaction>()?.note(event.amount.to_string());
+        if !self.0.swap(true, Ordering::SeqCst) {
+            futures::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_waits_in_a_transaction_that_is_lost_is_ended_and_handles_it_again() {
+    let log = TransactionLog::default();
+    let (store, _) = store(&log);
+    nine(&store).await;
+    log.lose_transactions(1);
+    let hangs = store.subscriber("counts", Hangs(AtomicBool::new(false))).transactional();
+    // It is no fault of the message.
+    let hangs = hangs.errors(ErrorPolicy::stop().retries(0));
+    hangs.run_until_caught_up().await.unwrap();
+    assert_eq!(log.effects(), NUMBERS);
+}

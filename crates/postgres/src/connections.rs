@@ -4,9 +4,10 @@
 //! for between two of them the pooler may lead to another connection of the server; and it is not
 //! prepared under a name, which that connection would not know, or know as another client's.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, pending};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use sqlx::error::BoxDynError;
@@ -155,6 +156,16 @@ impl Connections {
             Some(stay) => Way::Staying(stay, Box::new(way)),
             None => way,
         }
+    }
+
+    /// Ends when the store has left the host of the transaction, with what that means to it.
+    pub(crate) fn lost(&self) -> BoxFuture<'static, sqlx::Error> {
+        let Some(stay) = self.stay.clone() else { return pending().boxed() };
+        async move {
+            let Err(error) = stay.watched(pending::<Result<Infallible, _>>()).await;
+            error
+        }
+        .boxed()
     }
 
     /// Waits for the end of a transaction, for as long as its host is the right one.

@@ -171,14 +171,29 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// The host that suits and is the first to say so, or what each of them said.
-    pub(crate) async fn find(&self, patience: Duration) -> Result<&PgConnectOptions, Fault> {
-        let mut answers = Vec::new();
+    /// The host that suits and is the first to say so, or what each of them said. A store for reading
+    /// that is at one of them is to stay while that suits: another may be as good and answer sooner, and
+    /// to go there would end the calls under way. Of two that take writes it is not known which is cut
+    /// off, so a store to write to is not held where its calls hang.
+    pub(crate) async fn find(
+        &self,
+        at: Option<&str>,
+        patience: Duration,
+    ) -> Result<&PgConnectOptions, Fault> {
         let mut otherwise = None;
+        if let Some(host) = self.each.iter().find(|host| at == Some(&name(host)))
+            && !self.target.writes()
+        {
+            match self.fit(&ask(host, patience).await) {
+                Some(Fit::Well) => return Ok(host),
+                Some(Fit::Otherwise) => otherwise = Some(host),
+                None => {}
+            }
+        }
+        let mut answers = Vec::new();
         let mut asking = self.asking(patience);
         while let Some((number, asked)) = asking.next().await {
-            let fit = asked.role.as_ref().ok().and_then(|role| self.target.suits(*role));
-            match (fit, self.each.get(number)) {
+            match (self.fit(&asked), self.each.get(number)) {
                 (Some(Fit::Well), Some(host)) => return Ok(host),
                 (Some(Fit::Otherwise), host) => otherwise = otherwise.or(host),
                 _ => {}
@@ -186,6 +201,10 @@ impl Hosts {
             answers.push((number, asked));
         }
         otherwise.ok_or_else(|| Fault::NoHost { target: self.target, hosts: in_order(answers) })
+    }
+
+    fn fit(&self, asked: &Asked) -> Option<Fit> {
+        asked.role.as_ref().ok().and_then(|role| self.target.suits(*role))
     }
 
     /// What each of them says.

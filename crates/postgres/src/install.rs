@@ -3,8 +3,6 @@
 //! Owns what is run, and what a person reads when that fails. The schema is in `migrations/`; what
 //! is there before is looked at in `schema.rs`.
 
-use std::sync::Arc;
-
 use evenfold_core::Error;
 use evenfold_core::error::Invalid;
 use futures::FutureExt;
@@ -78,7 +76,8 @@ pub(crate) async fn open(on: Connections, options: Options) -> Result<Postgres, 
     };
     let notifier = options.notifier(&on);
     let groups = options.groups();
-    Ok(Postgres { connections: on, schema, evidence: Arc::default(), notifier, groups })
+    let (evidence, writers) = Default::default();
+    Ok(Postgres { connections: on, schema, evidence, notifier, groups, writers })
 }
 
 /// Installs our schema, or brings it up to date, all of a version or nothing of it.

@@ -60,6 +60,7 @@ mod transaction;
 
 mod facts;
 mod fault;
+mod hearing;
 mod install;
 mod notify;
 mod options;
@@ -83,6 +84,7 @@ use connections::{Connections, Way};
 use evidence::Evidence;
 use group::Groups;
 use notify::Notifier;
+use transaction::Writers;
 
 pub use facts::{Facts, IdleWriter};
 pub use fault::Fault;
@@ -108,6 +110,8 @@ pub struct Postgres {
     /// Where writers of one category wait for each other, which a clone shares; none where each writes
     /// by itself.
     groups: Option<Arc<Groups>>,
+    /// What the transactions of handlers hold, which a clone shares.
+    writers: Writers,
 }
 
 impl Postgres {

@@ -1,32 +1,32 @@
-//! Telling other processes what was committed, and hearing what they tell: NOTIFY and LISTEN.
+//! Telling other processes what was committed: NOTIFY.
 //!
-//! Owns two connections of its own, made when they are needed: one announces, the other listens. A
-//! notification within a writing transaction takes a lock of the whole server until it is committed, so
-//! what is announced is told afterwards, all that waits by one statement. That announcements arrive is
-//! not believed but tried, for a pooler takes LISTEN and delivers nothing. Where the store goes over to
-//! another host, both go with it. Who is woken is the `evenfold` crate's, and it reads at times all the
-//! same.
+//! Owns two connections beside the store's, made when they are needed: one announces, the other is lent
+//! to `hearing.rs`, which listens. A notification within a writing transaction takes a lock of the whole
+//! server until it is committed, so what is announced is told afterwards, all that waits by one
+//! statement. Where the store goes over to another host, both go with it. Who is woken is the `evenfold`
+//! crate's, and it reads at times all the same.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use evenfold_core::Category;
 use evenfold_core::store::Announcement;
-use evenfold_core::{Category, Ids, TimeOrderedIds};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Acquire, Postgres, query};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::connections::{Connections, Way};
+use crate::hearing::{Ear, Ears};
 use crate::options::{PATIENCE, is_there};
 
 /// The same in every database; a notification does not leave its own. What is sent is the name of a
 /// category, so a client in any language may say `NOTIFY evenfold, 'account'`.
-const CHANNEL: &str = "evenfold";
+pub(crate) const CHANNEL: &str = "evenfold";
 
 /// The server takes less than 8,000 bytes; the rest of a name as long is found by reading at times.
 const LONGEST: usize = 7_999;
@@ -37,13 +37,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// A server that refuses is not asked for as long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// How often it is tried whether announcements arrive, and how long one may take.
-const PROBE_EVERY: Duration = Duration::from_secs(5);
-const PROBE_WITHIN: Duration = Duration::from_secs(1);
-
-/// The pauses between connections that do not hear grow from the one to the other.
-const RETRY: Duration = Duration::from_millis(100);
-const RETRY_AT_MOST: Duration = Duration::from_secs(30);
+/// How long the connections are waited for when the store is closed.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Announces and listens for a store and its clones.
 #[derive(Clone)]
@@ -53,6 +48,7 @@ struct Inner {
     on: Connections,
     led: Mutex<Led>,
     waiting: Mutex<Waiting>,
+    ears: Mutex<Ears>,
 }
 
 /// Connections to one server, apart from those of the store.
@@ -71,7 +67,8 @@ struct Waiting {
 impl Notifier {
     pub(crate) fn new(on: &Connections) -> Self {
         let led = Mutex::new(Led::to(on.options()));
-        Self(Arc::new(Inner { on: on.clone(), led, waiting: Mutex::default() }))
+        let (waiting, ears) = Default::default();
+        Self(Arc::new(Inner { on: on.clone(), led, waiting, ears }))
     }
 
     /// Tells soon that something was committed to a category.
@@ -82,14 +79,16 @@ impl Notifier {
     }
 
     /// At once when nobody is telling anything, else with what else comes until that is done.
-    fn tell(&self, text: &str) {
+    pub(crate) fn tell(&self, text: &str) {
         let Ok(runtime) = Handle::try_current() else { return };
         let mut waiting = self.0.waiting();
         if !waiting.texts.contains(text) {
             waiting.texts.insert(text.to_owned());
         }
-        if !waiting.is_told {
-            waiting.is_told = true;
+        let is_told = std::mem::replace(&mut waiting.is_told, true);
+        // A runtime that ends drops the task at once, and that looks at what waits.
+        drop(waiting);
+        if !is_told {
             let telling = Telling { of: Arc::clone(&self.0), is_done: false };
             runtime.spawn(telling.run());
         }
@@ -101,16 +100,30 @@ impl Notifier {
         if self.0.on.pooler {
             return stream::empty().boxed();
         }
-        let hearing = Hearing::new(self.clone());
-        stream::unfold(hearing, async |mut hearing| Some((hearing.next().await?, hearing))).boxed()
+        let ear = Ear::of(self.clone());
+        stream::unfold(ear, async |mut ear| Some((ear.next().await?, ear))).boxed()
     }
 
-    /// Closes the connections. Whoever listens and looks no more at what there is to hear is not
-    /// waited for.
+    /// Closes the connections. A task that listens and is not at it, as one whose runtime stands still,
+    /// is not waited for.
     pub(crate) async fn close(&self) {
         let pool = self.0.led().pool.clone();
         let closed = tokio::spawn(async move { pool.close().await });
-        timeout(PROBE_WITHIN, closed).await.ok();
+        timeout(CLOSE_WITHIN, closed).await.ok();
+    }
+
+    /// Connections to where the store is now.
+    pub(crate) fn pool(&self) -> PgPool {
+        self.0.pool()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Who listens.
+    pub(crate) fn ears(&self) -> MutexGuard<'_, Ears> {
+        self.0.ears.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -236,97 +249,5 @@ impl Drop for Telling {
         if !self.is_done {
             self.of.waiting().is_told = false;
         }
-    }
-}
-
-/// Listens, and tries every now and then whether it hears.
-struct Hearing {
-    notifier: Notifier,
-    listener: Option<PgListener>,
-    /// The one that the listener is of.
-    runtime: Option<Handle>,
-    /// What was announced to oneself and is to be heard, or else is to be announced then.
-    probe: Option<String>,
-    due: Instant,
-    /// How many connections in a row heard nothing.
-    failures: u32,
-}
-
-impl Hearing {
-    fn new(notifier: Notifier) -> Self {
-        let due = Instant::now();
-        Self { notifier, listener: None, runtime: None, probe: None, due, failures: 0 }
-    }
-
-    /// The next thing heard; none when the store is closed.
-    async fn next(&mut self) -> Option<Announcement> {
-        while !self.notifier.0.is_closed() {
-            if let Some(announcement) = self.step().await {
-                return Some(announcement);
-            }
-        }
-        None
-    }
-
-    /// Connects, or waits for what comes first; what there is to say of it.
-    async fn step(&mut self) -> Option<Announcement> {
-        let Some(listener) = &mut self.listener else {
-            return self.connect().await.err().map(|_| self.is_deaf());
-        };
-        let heard = tokio::select! {
-            biased;
-            heard = listener.try_recv() => heard.ok().flatten(),
-            () = sleep_until(self.due) => {
-                if self.probe.is_none() {
-                    self.try_hearing();
-                    return None;
-                }
-                None
-            }
-        };
-        // The connection is gone, or nothing arrives by it.
-        let Some(heard) = heard else { return Some(self.is_deaf()) };
-        if self.probe.as_deref() == Some(heard.payload()) {
-            (self.probe, self.due) = (None, Instant::now() + PROBE_EVERY);
-            self.failures = 0;
-            return Some(Announcement::Alive);
-        }
-        Category::new(heard.payload()).ok().map(Announcement::Heard)
-    }
-
-    /// Announces what is not a category, for none holds a hyphen.
-    fn try_hearing(&mut self) {
-        let probe = format!("probe-{}", TimeOrderedIds.next());
-        self.notifier.tell(&probe);
-        (self.probe, self.due) = (Some(probe), Instant::now() + PROBE_WITHIN);
-    }
-
-    fn is_deaf(&mut self) -> Announcement {
-        self.listener = None;
-        self.failures += 1;
-        Announcement::Deaf
-    }
-
-    /// At once where the last connection did hear.
-    async fn connect(&mut self) -> Result<(), sqlx::Error> {
-        if self.failures > 1 {
-            let longer = RETRY.saturating_mul(2_u32.saturating_pow(self.failures));
-            sleep(longer.min(RETRY_AT_MOST)).await;
-        }
-        let mut listener = PgListener::connect_with(&self.notifier.0.pool()).await?;
-        listener.listen(CHANNEL).await?;
-        listener.eager_reconnect(false);
-        self.listener = Some(listener);
-        self.runtime = Handle::try_current().ok();
-        (self.probe, self.due) = (None, Instant::now());
-        Ok(())
-    }
-}
-
-impl Drop for Hearing {
-    /// The driver's listener is not dropped outside of a runtime.
-    fn drop(&mut self) {
-        let _within = self.runtime.as_ref().map(Handle::enter);
-        self.listener = None;
     }
 }

@@ -102,7 +102,7 @@ impl Options {
     /// In a URL `wakeups=yes` or `wakeups=no`.
     ///
     /// It takes a connection beside the store's own to announce by NOTIFY, made with the first message
-    /// that is written, and another to LISTEN, made with the first subscriber that waits. Without them,
+    /// that is written, and another to LISTEN for all subscribers, made with the first that waits. Without them,
     /// behind a [pooler](Self::transaction_pooler), and [for reading](Self::target_session_attrs), as
     /// neither a pooler nor a standby lets anybody listen, a subscriber hears of other processes when it
     /// polls.
@@ -147,7 +147,8 @@ impl Options {
     /// with parameters: ours, which are named with the methods here, and the driver's: `host`, which may
     /// be the folder of a socket, `hostaddr`, `port`, `dbname`, `user`, `password`, `sslmode`,
     /// `sslrootcert`, `sslcert`, `sslkey`, `application_name`, and `options`, settings of the session
-    /// as in `options=-c%20lock_timeout%3D2s`.
+    /// as in `options=-c%20lock_timeout%3D2s`. In a password write `%3F` for `?`, `%26` for `&`, `%23` for
+    /// `#`, `%2F` for `/` and `%40` for `@`; no error shows any part of one.
     ///
     /// Several hosts are written as in libpq: `postgres://me@one:5432,two:5433/bank`, or
     /// `?host=/run/one,/run/two&port=5432,5433`. All are asked at once, and the store is on the first
@@ -219,7 +220,7 @@ impl Options {
             return Ok((options, Connections::own(pool, pooler)));
         }
         let hosts = Hosts { each, target };
-        let found = hosts.find(PATIENCE).await.cloned();
+        let found = hosts.find(None, PATIENCE).await.cloned();
         let found = found.map_err(|fault| Error::unavailable("looking for the host", fault))?;
         let place = Place::new(hosts, &found, options.pool(), pooler);
         Ok((options, Connections::found(place, pooler, target)))

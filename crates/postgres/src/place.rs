@@ -174,7 +174,7 @@ impl Place {
     /// Asks the hosts, and goes where one suits.
     async fn look(&self, turn: &mut Option<Instant>) -> bool {
         *turn = Some(Instant::now());
-        match self.0.hosts.find(ANSWER).await {
+        match self.0.hosts.find(Some(&self.now().host), ANSWER).await {
             Ok(host) => self.go(host),
             Err(fault) => {
                 *self.said() = Some(fault);

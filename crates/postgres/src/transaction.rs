@@ -1,15 +1,18 @@
 //! The transaction that handlers get: their own tables and the progress of their subscriber, together.
 //!
-//! Owns its end. How messages are written and read in it is in `within.rs`, where its connection comes
-//! from in `connections.rs`.
+//! Owns its end, and what it keeps from others until then. How messages are written and read in it is in
+//! `within.rs`, where its connection comes from in `connections.rs`.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 
 use evenfold_core::handler::HandlerTransaction;
 use evenfold_core::message::{NewMessage, Recorded};
-use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore, WriteStore, Written, check_batch};
-use evenfold_core::{Error, ExpectedVersion, GlobalPosition, Position, StreamName};
+use evenfold_core::store::{
+    BatchSize, CategoryQuery, Inside, ReadStore, WriteStore, Written, check_batch,
+};
+use evenfold_core::{Category, Error, ExpectedVersion, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::lock::Mutex;
@@ -29,7 +32,12 @@ use crate::{Postgres, read};
 ///   one that may fail make a savepoint, by `begin` of [`sqlx::Connection`].
 /// - A message that is written in it keeps others from writing to that category until it ends; so write
 ///   last. A handler that then writes to that category through the store, and not in its transaction,
-///   waits for itself.
+///   would wait for itself, and is refused at once. A task that it began is not known as its own: do not
+///   wait for one that writes there.
+/// - Where the store has several hosts and leaves the one that this is on, a subscriber ends the handler
+///   wherever it waits, and hands the message to it again on the next. A statement of yours on a host
+///   that is cut off would hang there for ever: who runs handlers by hand waits for
+///   [`Context::lost`](evenfold_core::handler::Context::lost) beside them.
 /// - Behind a pooler in transaction mode your own queries are not to be prepared under a name:
 ///   `sqlx::query(…).persistent(false)`. Tables are looked for in `message_store` first, and then
 ///   where the role looks for them.
@@ -58,6 +66,49 @@ pub struct Transaction {
     /// Whether somebody had the connection since it last did what it was asked, and may have ended or
     /// failed the transaction.
     unsure: AtomicBool,
+    wrote: Wrote,
+}
+
+/// The categories that the transactions of handlers have written to, and hold until they end; by the
+/// mark of each.
+pub(crate) type Writers = Arc<Lock<Vec<(Inside, Category)>>>;
+
+/// What one transaction has written to, noted for as long as it is open.
+struct Wrote {
+    inside: Inside,
+    noted: Writers,
+}
+
+impl Wrote {
+    fn to(&self, stream: &StreamName) {
+        let written = (self.inside.clone(), stream.category());
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(written);
+    }
+}
+
+impl Drop for Wrote {
+    fn drop(&mut self) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.retain(|(inside, _)| !inside.is(&self.inside));
+    }
+}
+
+impl Postgres {
+    /// Refuses a write beside the transaction that it is made in and that holds its category, for it
+    /// would wait for itself.
+    pub(crate) fn check_inside(&self, stream: &StreamName) -> Result<(), Error> {
+        let category = stream.category_str();
+        let waits =
+            |(inside, held): &(Inside, Category)| held.as_str() == category && inside.is_here();
+        if !self.writers.lock().unwrap_or_else(PoisonError::into_inner).iter().any(waits) {
+            return Ok(());
+        }
+        let says = format!(
+            "this is within a transaction of a handler, which has written to `{category}`, and would \
+             wait for itself: write in the transaction, by `.through(context)`"
+        );
+        Err(Error::failed(format!("writing to `{stream}`"), says))
+    }
 }
 
 impl Transaction {
@@ -68,7 +119,8 @@ impl Transaction {
         store.connections.may_write().map_err(failed)?;
         let (begun, connections) = store.connections.begin().await.map_err(failed)?;
         let store = Postgres { connections, ..store.clone() };
-        Ok(Self { store, on: Mutex::new(begun), unsure: false.into() })
+        let wrote = Wrote { inside: Inside::new(), noted: Arc::clone(&store.writers) };
+        Ok(Self { store, on: Mutex::new(begun), unsure: false.into(), wrote })
     }
 
     /// The connection that it is on, for statements of your own. Leave its end to who began it.
@@ -88,13 +140,16 @@ impl Transaction {
         self.unsure.store(true, Ordering::Relaxed);
         let written = write(&self.store, &mut transaction, stream, messages, expected).await?;
         self.unsure.store(false, Ordering::Relaxed);
+        if !written.is_repetition() {
+            self.wrote.to(stream);
+        }
         Ok(written)
     }
 
     /// The server takes the commit of a failed transaction for a rollback and says nothing of it, so it
     /// is asked before.
     async fn end(self) -> Result<(), sqlx::Error> {
-        let Self { store: Postgres { connections, .. }, on, unsure } = self;
+        let Self { store: Postgres { connections, .. }, on, unsure, wrote: _wrote } = self;
         let mut transaction = on.into_inner();
         if unsure.into_inner()
             && let Err(error) =
@@ -129,6 +184,15 @@ read_within!(Transaction);
 impl HandlerTransaction for Transaction {
     fn name() -> &'static str {
         "evenfold::postgres::Transaction"
+    }
+
+    fn inside(&self) -> Option<Inside> {
+        Some(self.wrote.inside.clone())
+    }
+
+    fn lost(&self) -> BoxFuture<'static, Error> {
+        let lost = self.store.connections.lost();
+        lost.map(|error| while_doing("handling in a transaction", error)).boxed()
     }
 
     fn commit(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {

@@ -29,6 +29,16 @@ const DRIVERS: [&str; 12] = [
     "options",
 ];
 
+/// The parameters that are ours.
+const OURS: [&str; 6] =
+    ["install", "pooler", "connections", "wakeups", "group_append", "target_session_attrs"];
+
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// How a password is written that would end too early.
+const WRITTEN: &str = "in a password write `%3F` for `?`, `%26` for `&`, `%23` for `#`, `%2F` for `/` \
+                       and `%40` for `@`";
+
 /// Those that may be a list, with an item for each host.
 const LISTS: [&str; 3] = ["host", "hostaddr", "port"];
 
@@ -37,27 +47,27 @@ pub(crate) fn read(
     url: &str,
     options: Options,
 ) -> Result<(Vec<PgConnectOptions>, Options), Invalid> {
-    // The rest of a URL may hold a password.
-    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-    let refuse = |rule| Invalid::new("Postgres URL", format_args!("{scheme}:…"), rule);
+    // Anything else may be a password, or a part of one.
     let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| is_ours(scheme)) else {
-        return Err(refuse("it begins with `postgres://`".to_owned()));
+        return Err(Invalid::new("Postgres URL", "…", "it begins with `postgres://`"));
     };
-    if url.contains('\0') || url.contains("%00") {
-        return Err(refuse("it holds the character NUL".to_owned()));
-    }
+    let refuse = |rule| Invalid::new("Postgres URL", format_args!("{scheme}:…"), rule);
     let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    check(url, place).map_err(refuse)?;
+    let may_be_shown = may_be_shown(place, parameters);
     let mut options = options;
     let mut others = Vec::new();
-    for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
-        options = match parameter.split_once('=') {
-            Some((name, value)) if DRIVERS.contains(&name) || name.starts_with("options[") => {
-                others.push((name, value));
-                options
-            }
-            Some((name, value)) => options.with(name, value).map_err(refuse)?,
-            None => return Err(refuse(unknown(parameter))),
-        };
+    let parameters = parameters.split('&').filter(|parameter| !parameter.is_empty());
+    for (number, parameter) in (1..).zip(parameters) {
+        let unknown = |name| refuse(unknown(may_be_shown.then_some(name), number));
+        let (name, value) = parameter.split_once('=').ok_or_else(|| unknown(parameter))?;
+        if DRIVERS.contains(&name) || name.starts_with("options[") {
+            check_driver(name, value).map_err(refuse)?;
+            others.push((name, value));
+        } else {
+            let with = options.with(name, value).ok_or_else(|| unknown(name))?;
+            options = with.map_err(refuse)?;
+        }
     }
     let hosts = urls(scheme, place, &others).map_err(refuse)?;
     let hosts = hosts.iter().map(|url| PgConnectOptions::from_str(url));
@@ -69,18 +79,53 @@ fn is_ours(scheme: &str) -> bool {
     matches!(scheme, "postgres" | "postgresql")
 }
 
-fn unknown(name: &str) -> String {
-    format!(
-        "there is no parameter `{name}`; ours are `install=`, `pooler=`, `connections=`, \
-         `wakeups=`, `group_append=` and `target_session_attrs=`, and the driver's are {}",
-        DRIVERS.join(", "),
-    )
+/// Refuses what is no part of any URL of ours, and mostly comes of a password that is written as it is.
+fn check(url: &str, place: &str) -> Result<(), String> {
+    let path = place.split_once('/').map_or("", |(_, path)| path);
+    if url.contains('\0') || url.contains("%00") {
+        Err("it holds the character NUL".to_owned())
+    } else if url.contains('#') {
+        Err(format!("it holds a `#`, and the rest would be passed over; {WRITTEN}"))
+    } else if path.contains('@') {
+        Err(format!("it holds an `@` after the first `/`; {WRITTEN}"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The driver's own text shows the value.
+fn check_driver(name: &str, value: &str) -> Result<(), String> {
+    if name == "sslmode" && !SSL_MODES.contains(&value) {
+        return Err(format!("`sslmode=` is `{}`", SSL_MODES.join("`, `")));
+    }
+    Ok(())
+}
+
+/// Whether what stands in the place of a name is certainly no part of a password: of one that ends at an
+/// `@` further on, of one whose host was forgotten, or of one that is a parameter.
+fn may_be_shown(place: &str, parameters: &str) -> bool {
+    !parameters.contains('@')
+        && place.contains('/')
+        && (place.contains('@') || !place.contains(':'))
+        && parameters.split('&').all(|parameter| !parameter.starts_with("password"))
+}
+
+fn unknown(name: Option<&str>, number: u32) -> String {
+    let unknown = match name {
+        Some(name) => format!("there is no parameter `{name}`"),
+        None => format!(
+            "parameter {number} after the `?` is not known, or lacks its `=`, and may be a part of a \
+             password: {WRITTEN}"
+        ),
+    };
+    let (ours, drivers) = (OURS.join("=`, `"), DRIVERS.join(", "));
+    format!("{unknown}; ours are `{ours}=`, and the driver's are {drivers}")
 }
 
 impl Options {
-    /// With a parameter of ours.
-    fn with(self, name: &str, value: &str) -> Result<Self, String> {
-        match (name, value) {
+    /// With a parameter, if it is one of ours.
+    fn with(self, name: &str, value: &str) -> Option<Result<Self, String>> {
+        Some(match (name, value) {
             ("install", "no") => Ok(self.install(Install::Nothing)),
             ("install", "yes") => Ok(self.install(Install::Missing)),
             ("install", "adopt") => Ok(self.install(Install::Adopt)),
@@ -103,8 +148,8 @@ impl Options {
                 Ok(target) => Ok(self.target_session_attrs(target)),
                 Err(()) => Err(format!("`target_session_attrs=` is {}", Target::WORDS)),
             },
-            (name, _) => Err(unknown(name)),
-        }
+            _ => return None,
+        })
     }
 }
 
@@ -201,6 +246,7 @@ mod tests {
             ("postgres://me:secret@localhost/bank?connections=many", "1 to 1000"),
             ("postgres://me:secret@localhost/bank?instal=yes", "no parameter `instal`; ours are"),
             ("postgres://me:secret@localhost/bank?install", "no parameter `install`; ours are"),
+            ("postgres://me:secret@localhost/bank?sslmode=no", "`sslmode=` is `disable`, `allow`"),
             ("postgres://me:secret@localhost/ba%00nk", "the character NUL"),
             ("postgres://me:secret@localhost:port/bank", "Postgres URL `postgres:…`: "),
             ("postgres://me:secret@a/b?target_session_attrs=primary", "`prefer-standby`"),
@@ -215,6 +261,60 @@ mod tests {
             assert!(refused.contains(said), "{refused}");
             assert!(!refused.contains("secret"), "{refused}");
         }
+    }
+
+    #[test]
+    fn no_error_shows_any_part_of_a_password_that_was_not_written_as_one() {
+        let parts = ["quartz", "zebra", "gazelle"];
+        let mut refused = 0;
+        for between in ["?,&", "&,?", "?,?", "&,&", "?,=", "&,=", "/,?", "?,/", "#,?", "@,?", "?,@"]
+        {
+            let (one, other) = between.split_once(',').unwrap();
+            let secret = format!("quartz{one}zebra{other}gazelle");
+            for url in [
+                format!("postgres://u:{secret}@host/db"),
+                format!("postgres://u:{secret}@host:1,host:2/db?connections=3"),
+                format!("postgres://u:{secret}@host/db?install=maybe"),
+                format!("postgres://u:{secret}@host/db?instal=yes"),
+                format!("postgres://u:{secret}@host/db?port=1,2,3"),
+                format!("postgres://u:{secret}@/db?host=host"),
+                format!("postgres://u:{secret}"),
+                format!("postgres://{secret}@host/db"),
+                format!("postgres://host/db?user=u&password={secret}"),
+                format!("postgres://host/db?password={secret}&pooler=maybe&instal=yes"),
+                format!("postgres://host/db?sslmode={secret}"),
+                format!("postgres://u:quartz?sslmode={secret}@host/db"),
+                format!("postgres://u:quartz?port={secret}@host/db"),
+                format!("postgres:u:{secret}@host/db"),
+                format!("u:{secret}@host/db"),
+                format!("{secret}@host:5432/db"),
+                format!("{secret}://host/db"),
+                secret.clone(),
+            ] {
+                let Err(error) = read(&url, Options::new()) else { continue };
+                refused += 1;
+                let said = format!("{error} {error:?}");
+                assert!(parts.iter().all(|part| !said.contains(part)), "{url}: {said}");
+            }
+        }
+        assert!(refused > 100, "{refused}");
+    }
+
+    #[test]
+    fn a_password_that_ends_too_early_is_refused_with_how_it_is_written() {
+        for (url, said) in [
+            ("postgres://u:p?ss&word@host/db", "parameter 1 after the `?`"),
+            ("postgres://u:p@a?install=no&ss@host/db", "parameter 2 after the `?`"),
+            ("postgres://host/db?password=p&ss", "parameter 2 after the `?`"),
+            ("postgres://u:1/ss@host/db", "an `@` after the first `/`"),
+            ("postgres://u:1#ss@host/db", "a `#`"),
+        ] {
+            let refused = read(url, Options::new()).err().unwrap().to_string();
+            assert!(refused.contains(said), "{refused}");
+            assert!(refused.contains("`%3F` for `?`"), "{refused}");
+        }
+        let (hosts, _) = read("postgres://u:p%3Fss%26w%23%2F%40@host/db", Options::new()).unwrap();
+        assert_eq!(hosts.iter().map(name).collect::<Vec<_>>(), ["host:5432"]);
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl Postgres {
     ) -> Result<Written, Error> {
         check_batch(messages)?;
         check_target(&self.connections, stream, messages)?;
+        self.check_inside(stream)?;
         for _ in 0..GOES {
             if let Some(written) = self.attempt(stream, messages, expected).await? {
                 return Ok(written);

@@ -1,4 +1,5 @@
-//! The transaction of a handler: its own tables and the record of progress, together or not at all.
+//! The transaction of a handler: its own tables and the record of progress, together or not at all; and
+//! that nobody waits without an end for it, or in it.
 //!
 //! What holds for messages alone is proven in `conformance.rs`, behind a pooler in `pooler.rs`; an
 //! application's own transaction in `transaction.rs`.
@@ -17,6 +18,8 @@ use tokio::task::JoinSet;
 use crate::common::pooler::Pooler;
 use crate::common::wire::Wire;
 use crate::common::{MESSAGE_DB, Result, execute, messages, poll_some, raw};
+use crate::failover::{set, until, urls};
+use crate::standby::pair;
 
 const FIRST: ExpectedVersion = ExpectedVersion::NoStream;
 
@@ -257,6 +260,68 @@ async fn behind_a_pooler_the_tables_of_a_handler_are_found_too() -> Result {
             drop(beside.inserted(amount + 100).await?);
         }
         assert_eq!(beside.found().await?, (20, Some(29)));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_is_told_that_its_store_left_the_host_where_a_statement_of_its_own_hangs()
+-> Result {
+    let (primary, standby) = pair("postgres-handed").await?;
+    let store = Postgres::connect(&urls("postgres", [&primary, &standby])).await?;
+    let mut context = store.context().await?;
+    let lost = tokio::spawn(context.lost());
+    let hangs = "SELECT pg_sleep(3600)";
+    let mut owner = raw(&primary.url("postgres")).await?;
+    let handler = sqlx::query(hangs).execute(context.require::<Transaction>()?.connection());
+    let mut handler = Box::pin(handler);
+    let fails_over = async {
+        let is_hanging =
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep')";
+        until(&mut owner, is_hanging).await?;
+        set(&mut owner, "default_transaction_read_only = on").await?;
+        execute(&mut raw(&standby.url("postgres")).await?, "SELECT pg_promote()").await?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(lost.await?)
+    };
+    let error = tokio::select! {
+        _ = &mut handler => return Err("it slept for an hour".into()),
+        error = fails_over => error?,
+    };
+    assert!(error.is_unavailable(), "{error:?}");
+    assert!(format!("{error:#}").contains("for another host"), "{error:#}");
+    drop(handler);
+    context.rollback().await;
+    store.context().await?.write(&StreamName::new("account-1")?, &messages(0..1)?, FIRST).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_write_beside_a_transaction_that_would_wait_for_that_is_refused_at_once() -> Result {
+    let stream = |name| StreamName::new(name);
+    for beside in Beside::all().await? {
+        let store = &beside.store;
+        let context = store.context().await?;
+        let handler = context.inside().ok_or("it has no mark")?;
+        // What was refused in it keeps nobody waiting.
+        let (first, batch) = (stream("account-1")?, messages(1..2)?);
+        let stale = context.write(&first, &batch, ExpectedVersion::At(Position::START)).await;
+        assert!(stale.unwrap_err().is_conflict());
+        handler.run(store.write(&first, &batch, FIRST)).await?;
+
+        context.write(&stream("account-2")?, &messages(2..4)?, FIRST).await?;
+        let (third, fourth) = (stream("account-3")?, messages(4..5)?);
+        let refused = handler.run(store.write(&third, &fourth, FIRST)).await.unwrap_err();
+        assert!(!refused.is_unavailable(), "{refused:?}");
+        let said = "a transaction of a handler, which has written to `account`";
+        assert!(format!("{refused:#}").contains(said), "{refused:#}");
+        // Another category is free, and who is not inside of it waits.
+        let command = stream("account:command-3")?;
+        handler.run(store.write(&command, &messages(5..6)?, FIRST)).await?;
+        let mut waits = store.write(&third, &fourth, FIRST);
+        poll_some(async { (&mut waits).await }.boxed(), 20).await;
+        context.commit().await?;
+        waits.await?;
+        handler.run(store.write(&third, &messages(6..7)?, ExpectedVersion::Any)).await?;
     }
     Ok(())
 }

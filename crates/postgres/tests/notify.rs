@@ -11,9 +11,10 @@ use evenfold_core::{Category, ExpectedVersion, StreamName};
 use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
 use futures::StreamExt;
+use futures::future::try_join_all;
 use futures::stream::BoxStream;
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{PgConnection, PgPool};
 
 fn category(name: &str) -> Result<Category> {
     Ok(name.parse()?)
@@ -242,6 +243,80 @@ async fn two_connections_are_made_when_they_are_needed_and_none_when_they_are_no
         has_connections(&database, 0).await?;
     }
     Ok(())
+}
+
+/// How many sessions listen.
+async fn listening(owner: &mut PgConnection) -> Result<i64> {
+    let count = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    Ok(sqlx::query_scalar(count).fetch_one(owner).await?)
+}
+
+#[tokio::test]
+async fn however_many_listen_on_a_store_it_is_one_connection_until_the_last_one_goes() -> Result {
+    const MANY: u128 = 20;
+    let database = TestDatabase::new().await?;
+    let mut owner = raw(&database.url()).await?;
+    let store = Postgres::options().connections(1)?.connect(&database.url()).await?;
+    let other = Postgres::connect(&database.url()).await?;
+    let mut all = try_join_all((0..MANY).map(|_| hearing(&store))).await?;
+    assert_eq!(listening(&mut owner).await?, 1);
+
+    let stream = StreamName::new("account-1")?;
+    for (writer, name, ids) in [(&other, "account", 0..1), (&store, "transfer", 1..2)] {
+        writer.write(&stream, &messages(ids)?, ExpectedVersion::Any).await?;
+        writer.announce(&category(name)?);
+        let heard = Announcement::Heard(category(name)?);
+        try_join_all(all.iter_mut().map(|one| until(one, &heard))).await?;
+    }
+
+    let mut last = all.pop().ok_or("nobody listens")?;
+    drop(all);
+    other.announce(&category("account")?);
+    until(&mut last, &Announcement::Heard(category("account")?)).await?;
+    drop(last);
+    while listening(&mut owner).await? > 0 {
+        tokio::task::yield_now().await;
+    }
+    // Somebody may listen again.
+    drop(hearing(&store).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_who_does_not_look_holds_up_nobody_and_is_told_that_something_was_missed() -> Result {
+    let database = TestDatabase::new().await?;
+    let store = Postgres::connect(&database.url()).await?;
+    let (mut slow, mut quick) = (hearing(&store).await?, hearing(&store).await?);
+    let mut client = raw(&database.url()).await?;
+    let many = "SELECT pg_notify('evenfold', 'account' || number)
+        FROM generate_series(1, 5000) AS number";
+    let heard = tokio::spawn(async move {
+        until(&mut quick, &Announcement::Heard("account5000".parse()?)).await
+    });
+    execute(&mut client, many).await?;
+    heard.await??;
+    let missed = until(&mut slow, &Announcement::Deaf).await?;
+    assert!(missed.is_empty(), "{} are kept for who does not look", missed.len());
+    until(&mut slow, &Announcement::Alive).await?;
+    Ok(())
+}
+
+#[test]
+fn who_listens_hears_on_when_the_runtime_of_another_listener_ends() -> Result {
+    let (first, second) = (tokio::runtime::Runtime::new()?, tokio::runtime::Runtime::new()?);
+    let database = second.block_on(TestDatabase::new())?;
+    let store = second.block_on(Postgres::connect(&database.url()))?;
+    let _gone = first.block_on(hearing(&store))?;
+    let mut heard = second.block_on(hearing(&store))?;
+    drop(first);
+    second.block_on(async {
+        until(&mut heard, &Announcement::Deaf).await?;
+        until(&mut heard, &Announcement::Alive).await?;
+        store.announce(&category("account")?);
+        until(&mut heard, &Announcement::Heard(category("account")?)).await?;
+        Ok(())
+    })
 }
 
 #[test]

@@ -14,6 +14,7 @@ use evenfold_core::{ExpectedVersion, GlobalPosition, Position, StreamName};
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_postgres::{Fault, Install, Postgres, Role, Target};
 use futures::StreamExt;
+use sqlx::PgConnection;
 use tempfile::TempDir;
 use tokio::task::block_in_place;
 use xtask::{Cluster, message_db};
@@ -230,7 +231,7 @@ async fn does_no_more_than_read(reader: &Postgres, target: Target, database: &st
 }
 
 /// A primary with our schema, and its standby.
-async fn pair(name: &str) -> Result<(Cluster, Cluster)> {
+pub(crate) async fn pair(name: &str) -> Result<(Cluster, Cluster)> {
     let mut primary = block_in_place(|| Cluster::durable(&format!("{name}-primary")))?;
     Postgres::connect(&format!("{}&install=yes", primary.url("postgres"))).await?.close().await;
     let standby = block_in_place(|| primary.standby(&format!("{name}-standby")))?;
@@ -339,5 +340,48 @@ async fn a_store_whose_host_only_reads_from_now_on_goes_over_to_the_one_that_wri
     let place = primary.url("postgres") + "&target_session_attrs=any";
     let old = Postgres::connect(&place).await?;
     assert_eq!(old.stream_version(&stream).await?, Some(version));
+    Ok(())
+}
+
+/// Sessions of clients that a host had, and a store that asks a host what it is makes one.
+async fn sessions(owners: &mut [PgConnection]) -> Result<i64> {
+    let mut all = 0;
+    for owner in owners {
+        let sum = "SELECT sum(sessions)::bigint FROM pg_stat_database";
+        all += sqlx::query_scalar::<_, i64>(sum).fetch_one(owner).await?;
+    }
+    Ok(all)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_for_reading_stays_where_it_is_while_its_host_suits() -> Result {
+    const STORES: i64 = 8;
+    let (primary, standby) = pair("postgres-stay").await?;
+    let url = urls("postgres", [&primary, &standby]) + "&target_session_attrs=any";
+    let stream = StreamName::new("account-1")?;
+    let mut writer = raw(&primary.url("postgres")).await?;
+    let mut owners = [raw(&primary.url("postgres")).await?, raw(&standby.url("postgres")).await?];
+
+    // What is locked on a primary is locked on its standby when that hears of it, so all wait,
+    // wherever they are.
+    execute(&mut writer, "BEGIN; LOCK TABLE message_store.messages").await?;
+    execute(&mut owners[0], "SELECT pg_switch_wal()").await?;
+    let locked = "SELECT EXISTS (SELECT FROM pg_locks
+        WHERE relation = 'message_store.messages'::regclass AND mode = 'AccessExclusiveLock')";
+    until(&mut owners[1], locked).await?;
+    let mut reading = Vec::new();
+    for _ in 0..STORES {
+        let (store, stream) = (Postgres::connect(&url).await?, stream.clone());
+        reading.push(tokio::spawn(async move { store.stream_version(&stream).await }));
+    }
+    // Each has asked three times where it is to be.
+    let so_far = sessions(&mut owners).await?;
+    while sessions(&mut owners).await? < so_far + 3 * STORES {
+        tokio::task::yield_now().await;
+    }
+    execute(&mut writer, "ROLLBACK").await?;
+    for reading in reading {
+        assert_eq!(reading.await??, None, "a read was ended, and its host is in order");
+    }
     Ok(())
 }

@@ -10,7 +10,7 @@ use evenfold_core::message::NewMessage;
 use evenfold_core::store::{Inside, WriteStore, Written};
 use evenfold_core::{Error, ExpectedVersion, StreamName};
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 
 use crate::recording::Recording;
 
@@ -44,6 +44,7 @@ struct Log {
     refused_commits: u32,
     lost_commits: u32,
     refused_begins: u32,
+    losses: u32,
 }
 
 impl TransactionLog {
@@ -105,6 +106,11 @@ impl TransactionLog {
     /// Lets a store fail the next `times` it is asked for a context.
     pub fn refuse_begins(&self, times: u32) {
         self.log().refused_begins = times;
+    }
+
+    /// Lets the next `times` that it is asked whether a transaction is lost be answered at once: it is.
+    pub fn lose_transactions(&self, times: u32) {
+        self.log().losses = times;
     }
 }
 
@@ -175,6 +181,14 @@ impl HandlerTransaction for NotedTransaction {
 
     fn inside(&self) -> Option<Inside> {
         self.inner.inside()
+    }
+
+    fn lost(&self) -> BoxFuture<'static, Error> {
+        if take_one(&mut self.log.log().losses) {
+            let lost = Error::unavailable("handling in a transaction", "the test said so");
+            return ready(lost).boxed();
+        }
+        self.inner.lost()
     }
 }
 

@@ -7,7 +7,7 @@ use std::any::{Any, type_name};
 use std::fmt;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, ready};
+use futures::future::{BoxFuture, pending, ready};
 
 use super::{Inside, WriteStore, Written};
 use crate::error::Error;
@@ -38,6 +38,13 @@ pub trait HandlerTransaction: WriteStore + Any {
     /// where no call of the store does.
     fn inside(&self) -> Option<Inside> {
         None
+    }
+
+    /// Ends when the store knows that this transaction can commit no more, as one on a server that it
+    /// has left, and says so; never where it does not know before. A statement that a handler makes
+    /// itself may hang there for ever, so who calls handlers waits for this beside them.
+    fn lost(&self) -> BoxFuture<'static, Error> {
+        pending().boxed()
     }
 
     /// Makes everything done in it happen.
@@ -143,6 +150,14 @@ impl Context {
     /// The mark of the transaction, if it has one: who calls handlers [runs](Inside::run) them by it.
     pub fn inside(&self) -> Option<Inside> {
         self.held.as_ref()?.transaction.inside()
+    }
+
+    /// Ends when the transaction, if there is one, [is lost](HandlerTransaction::lost).
+    pub fn lost(&self) -> BoxFuture<'static, Error> {
+        match &self.held {
+            Some(held) => held.transaction.lost(),
+            None => pending().boxed(),
+        }
     }
 
     /// Commits the transaction, if there is one.

@@ -1,8 +1,8 @@
-//! A handler that is run by the mark of the transaction that it gets.
+//! A handler that is run by the mark of the transaction that it gets, and for as long as that can commit.
 //!
-//! Owns nothing but that: a store knows by it a call that would wait for the end of the transaction that
-//! it is made in. The mark is `store/inside.rs` in evenfold-core; what a handler makes of a message is
-//! `dispatch.rs`.
+//! Owns nothing but that: a store knows by the mark a call that would wait for the end of the transaction
+//! that it is made in, and a statement on a server that the store has left would be waited for in vain.
+//! The mark is `store/inside.rs` in evenfold-core; what a handler makes of a message is `dispatch.rs`.
 
 use std::sync::Arc;
 
@@ -30,11 +30,15 @@ impl Dispatch for Marked {
         is_replay: bool,
         context: &'a mut Context,
     ) -> BoxFuture<'a, Result<Answer, Fault>> {
-        let mark = context.inside();
+        let (mark, lost) = (context.inside().unwrap_or_default(), context.lost());
         let handling = self.0.dispatch(recorded, is_replay, context);
-        match mark {
-            Some(mark) => async move { mark.run(handling).await }.boxed(),
-            None => handling,
+        async move {
+            tokio::select! {
+                biased;
+                answer = mark.run(handling) => answer,
+                error = lost => Err(Fault::of_store(error)),
+            }
         }
+        .boxed()
     }
 }
