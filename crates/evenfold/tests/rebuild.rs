@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenfold::prelude::*;
-use evenfold::stores::{ProgressStream, SubscriberId};
+use evenfold::stores::{Categories, ProgressStream, SubscriberId};
 use evenfold::{GlobalPosition, Host, Position, StopReason, Store};
 use story::{AccountEvent, Deposit, Deposited, Withdrawn, deposit, memory};
 
@@ -162,6 +162,41 @@ async fn progress_beyond_the_end_of_the_category_is_refused() {
         "the progress recorded in `account:position-view` cannot be read: it stands at 899, and \
          `account` ends at 1; reset it if that is right"
     );
+}
+
+#[tokio::test]
+async fn progress_beyond_the_end_of_the_store_is_refused_where_several_are_read_by_one_cursor() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite://{}", folder.path().join("bank.db").display());
+    for url in ["memory:", &file] {
+        let store = evenfold::connect(url).await.unwrap();
+        deposit(&store, "1", &[1]).await;
+        let named = Categories::of([AccountEvent::category()]).unwrap();
+        for (id, categories) in [("named", named), ("all", Categories::all())] {
+            let view = || {
+                let view = store.subscriber(id, View::default());
+                if id == "all" { view.merged_all() } else { view.merged() }
+            };
+            let subscriber = SubscriberId::new(id).unwrap();
+            let stream = ProgressStream::of_merged(&categories, &subscriber);
+            let record =
+                |done| store.messages().record_progress(&stream, done, evenfold::Uuid::now_v7());
+            record(899).await.unwrap();
+            let error = view().run_until_caught_up().await.unwrap_err();
+            assert!(error.is_unreadable_progress(), "{url} {error:?}");
+            let said = format!(
+                "the progress recorded in `{}` cannot be read: it stands at 899, and the store ends \
+                 before that; reset it if that is right",
+                stream.stream()
+            );
+            assert_eq!(error.to_string(), said, "{url}");
+            // What is of none of its categories is read past: so its own record is an end as well.
+            let books = stream.stream().category();
+            let end = store.messages().category_head(&books).await.unwrap().unwrap();
+            record(end.get()).await.unwrap();
+            assert_eq!(view().run_until_caught_up().await.unwrap().handled, 0, "{url}");
+        }
+    }
 }
 
 /// Notes commands and events alike.
