@@ -179,8 +179,12 @@ async fn progress_beyond_the_end_of_the_store_is_refused_where_several_are_read_
             };
             let subscriber = SubscriberId::new(id).unwrap();
             let stream = ProgressStream::of_merged(&categories, &subscriber);
-            let record =
-                |done| store.messages().record_progress(&stream, done, evenfold::Uuid::now_v7());
+            let record = |done: i64| {
+                let name = format!("{id} at {done}");
+                let number =
+                    evenfold::Uuid::new_v5(&evenfold::Uuid::NAMESPACE_OID, name.as_bytes());
+                store.messages().record_progress(&stream, done, number)
+            };
             record(899).await.unwrap();
             let error = view().run_until_caught_up().await.unwrap_err();
             assert!(error.is_unreadable_progress(), "{url} {error:?}");

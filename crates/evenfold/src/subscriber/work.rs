@@ -11,8 +11,8 @@ use std::time::Duration;
 use evenfold_core::error::Invalid;
 use evenfold_core::message::{Converters, Recorded};
 use evenfold_core::store::{
-    Ability, BatchSize, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member, ParkingLot,
-    ParkingStream, Place, Progress, ProgressStream, SubscriberId, Unit,
+    Ability, BatchSize, Categories, CategoryQuery, ConsumerGroup, HeldUp, LeaseGroup, Member,
+    ParkingLot, ParkingStream, Place, Progress, ProgressStream, SubscriberId, Unit,
 };
 use evenfold_core::subscriber::{ErrorPolicy, Lane, Options, Sharing};
 
@@ -72,6 +72,8 @@ pub(super) struct Fetched {
     pub(super) page: Vec<Arc<Recorded>>,
     pub(super) scanned: Option<Place>,
     pub(super) is_full: bool,
+    /// Who keeps it from reading on, though there may be more.
+    pub(super) held: Option<HeldUp>,
 }
 
 impl Source {
@@ -300,6 +302,7 @@ impl Work {
                 let merged = store.read_merged(categories, at()?, limit).await?;
                 return Ok(Fetched {
                     is_full: merged.scanned.get() >= from,
+                    held: merged.held,
                     scanned: Some(merged.scanned.get()),
                     page: merged.messages.into_iter().map(Arc::new).collect(),
                 });
@@ -308,7 +311,8 @@ impl Work {
         let is_full = page.len() >= limit.as_len();
         let last = page.last().map(|last| self.unit().place_of(last));
         let scanned = scanned.map(GlobalPosition::get).filter(|_| !is_full).max(last);
-        Ok(Fetched { page: page.into_iter().map(Arc::new).collect(), scanned, is_full })
+        let page = page.into_iter().map(Arc::new).collect();
+        Ok(Fetched { page, scanned, is_full, held: None })
     }
 }
 
