@@ -2,11 +2,13 @@
 //!
 //! Each state has a test in `crates/evenfold/tests/status.rs`.
 
+use evenfold::postgres::Postgres;
 use evenfold::prelude::*;
 use evenfold::subscriber::{SubscriberState, SubscriberStatus};
 use evenfold::{ErrorPolicy, Poller, Store};
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_tests::{AccountEvent, Deposited, Outcome, Withdrawn};
+use sqlx::PgPool;
 use tempfile::TempDir;
 
 /// Fails on what is withdrawn.
@@ -75,4 +77,50 @@ async fn a_group_on_sqlite_is_told_of() -> Outcome {
 async fn a_group_on_postgres_is_told_of() -> Outcome {
     let database = TestDatabase::new().await?;
     a_group_that_parks_and_is_behind(&evenfold::connect(&database.url()).await?).await
+}
+
+async fn a_transaction_that_is_left_open_is_named(database: &TestDatabase) -> Outcome {
+    let options = "options=-c%20search_path%3Dmessage_store&application_name=cashier";
+    let pool = PgPool::connect(&format!("{}&{options}", database.url())).await?;
+    let postgres = Postgres::from_pool(pool.clone()).await?;
+    let store = Store::new(postgres.clone());
+    store.write("account-1", Deposited::of(5)).await?;
+    let mut late = pool.begin().await?;
+    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *late).await?;
+    store.write("account-1", Deposited::of(7)).through(&postgres.within(&mut late)).await?;
+    // It takes a number beyond those of the transaction.
+    store.write("letter-1", Deposited::of(1)).await?;
+
+    let mut clerk = store.subscriber("clerk", Clerk).merged().into_poller()?;
+    let mut handled = 0;
+    let reason = loop {
+        let polled = clerk.poll_once().await?;
+        handled += polled.handled;
+        assert!(!polled.caught_up, "{polled:?}");
+        let status = store.status().await?.pop();
+        if let Some(SubscriberState::Held(reason)) = status.map(|status| status.state) {
+            break reason;
+        }
+    };
+    assert_eq!(handled, 1);
+    let named =
+        format!("held up by process {pid} of the server (cashier, idle in transaction) since ");
+    assert!(reason.starts_with(&named), "{reason}");
+
+    late.commit().await?;
+    assert_eq!(clerk.poll_until_caught_up().await?.handled, 1);
+    let status = only(&store).await?;
+    assert_eq!(status.state, SubscriberState::Idle, "{status}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_holds_up_a_merged_subscriber_on_message_db_is_named() -> Outcome {
+    let database = TestDatabase::from_template("message_db").await?;
+    a_transaction_that_is_left_open_is_named(&database).await
+}
+
+#[tokio::test]
+async fn who_holds_up_a_merged_subscriber_on_our_schema_is_named() -> Outcome {
+    a_transaction_that_is_left_open_is_named(&TestDatabase::new().await?).await
 }

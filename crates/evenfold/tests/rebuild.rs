@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenfold::prelude::*;
-use evenfold::stores::{ProgressStream, SubscriberId};
-use evenfold::{GlobalPosition, Host, Position, StopReason, Store};
+use evenfold::stores::{Categories, ProgressStream, SubscriberId};
+use evenfold::{GlobalPosition, Host, Position, StopReason, Store, Subscriber, Uuid};
 use story::{AccountEvent, Deposit, Deposited, Withdrawn, deposit, memory};
 
 /// Notes what it handles, and what of that it may tell others about.
@@ -162,6 +162,49 @@ async fn progress_beyond_the_end_of_the_category_is_refused() {
         "the progress recorded in `account:position-view` cannot be read: it stands at 899, and \
          `account` ends at 1; reset it if that is right"
     );
+}
+
+#[tokio::test]
+async fn progress_beyond_the_end_of_the_store_is_refused_where_several_are_read_by_one_cursor() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite://{}", folder.path().join("bank.db").display());
+    for url in ["memory:", &file] {
+        let store = evenfold::connect(url).await.unwrap();
+        deposit(&store, "1", &[1]).await;
+        let named = Categories::of([AccountEvent::category()]).unwrap();
+        progress_ends_with_the_store("named", &named, &store, Subscriber::merged).await;
+        let all = Categories::all();
+        progress_ends_with_the_store("all", &all, &store, Subscriber::merged_all).await;
+    }
+}
+
+async fn progress_ends_with_the_store(
+    id: &str,
+    categories: &Categories,
+    store: &Store,
+    merged: fn(Subscriber) -> Subscriber,
+) {
+    let view = || merged(store.subscriber(id, View::default()));
+    let stream = ProgressStream::of_merged(categories, &SubscriberId::new(id).unwrap());
+    let record = |done: i64| {
+        let name = format!("{id} at {done}");
+        let number = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        store.messages().record_progress(&stream, done, number)
+    };
+    record(899).await.unwrap();
+    let error = view().run_until_caught_up().await.unwrap_err();
+    assert!(error.is_unreadable_progress(), "{error:?}");
+    let said = format!(
+        "the progress recorded in `{}` cannot be read: it stands at 899, and the store ends before \
+         that; reset it if that is right",
+        stream.stream()
+    );
+    assert_eq!(error.to_string(), said);
+    // What is of none of its categories is read past: so its own record is an end as well.
+    let books = stream.stream().category();
+    let end = store.messages().category_head(&books).await.unwrap().unwrap();
+    record(end.get()).await.unwrap();
+    assert_eq!(view().run_until_caught_up().await.unwrap().handled, 0);
 }
 
 /// Notes commands and events alike.

@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use evenfold::message::Metadata;
 use evenfold::prelude::*;
-use evenfold::stores::Reads;
+use evenfold::stores::{HeldUp, Reads};
 use evenfold::subscriber::{SubscriberState, SubscriberStatus};
 use evenfold::{ErrorPolicy, Host, Store, Subscriber};
-use story::{AccountCommand, AccountEvent, Deposit, Deposited, Withdrawn, deposit, memory};
+use story::{
+    AccountCommand, AccountEvent, Deposit, Deposited, Withdrawn, deposit, ear, memory, recording,
+};
+use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 #[derive(Message)]
@@ -116,6 +119,41 @@ async fn one_that_tries_a_message_for_long_is_held() {
     let SubscriberState::Held(reason) = &status.state else { panic!("{status}") };
     assert!(reason.ends_with("it is 13"), "{reason}");
     assert_eq!((status.progress, behind(&status)), (Some(1), Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_for_a_transaction_of_others_names_it_until_that_ends() {
+    let (store, faults) = recording();
+    let (heard, hear) = ear();
+    let merged = || store.subscriber("clerk", Clerk::default()).merged();
+    deposit(&store, "1", &[1]).await;
+    let mut clerk = merged().on_error(hear).into_poller().unwrap();
+    assert!(clerk.poll_until_caught_up().await.unwrap().caught_up);
+    deposit(&store, "1", &[2]).await;
+    let by = |by: &str, seconds| {
+        let since = Some(OffsetDateTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        Some(HeldUp { by: by.to_owned(), since })
+    };
+    faults.hold_up(by("process 42 (active)", 1));
+    let for_long = Duration::from_secs(30);
+    let waited = tokio::time::timeout(for_long, clerk.poll_until_caught_up()).await;
+    assert!(waited.is_err(), "it has not caught up");
+    let status = only(&store).await;
+    let reason = "held up by process 42 (active) since 1970-01-01 0:00:01.0 +00:00:00, whose \
+                  transaction has not ended";
+    assert_eq!(status.state, SubscriberState::Held(reason.to_owned()), "{status}");
+    assert_eq!((status.progress, behind(&status)), (Some(1), Some(1)));
+    let told = || heard.lock().unwrap().iter().map(|(_, text)| text.clone()).collect::<Vec<_>>();
+    assert_eq!(told(), ["reading account"], "it is told once");
+    // The same does something else meanwhile, and then there is another.
+    for (other, tells) in [(by("process 42 (idle)", 1), 1), (by("process 43", 2), 2)] {
+        faults.hold_up(other);
+        clerk.poll_once().await.unwrap();
+        assert_eq!(told().len(), tells);
+    }
+    faults.hold_up(None);
+    assert_eq!(clerk.poll_until_caught_up().await.unwrap().handled, 1);
+    assert_eq!(only(&store).await.state, SubscriberState::Idle);
 }
 
 #[tokio::test]

@@ -11,12 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use evenfold::prelude::*;
-use evenfold::{ErrorPolicy, Host, Store, Subscriber};
+use evenfold::stores::HeldUp;
+use evenfold::{ErrorPolicy, Host, Snapshots, Store, Subscriber};
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Label, Recorder,
     SharedString, Unit,
 };
-use story::{AccountEvent, Deposited, Withdrawn, deposit, recording};
+use story::{Account, AccountEvent, Deposited, Withdrawn, deposit, recording};
+use time::OffsetDateTime;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Metadata};
@@ -180,6 +182,11 @@ fn listen<F: Future<Output = ()>>(is_paused: bool, run: impl FnOnce(Ear) -> F) {
 #[derive(Message)]
 struct Unknown;
 
+/// A snapshot that does not read.
+#[derive(Message)]
+#[message(type = "Recorded")]
+struct Garbled;
+
 /// Fails on a deposit of 13, refuses one of 7, and never ends with one of 99.
 struct Clerk;
 
@@ -207,6 +214,12 @@ async fn everything(ear: Ear) {
     faults.lose_reply_next(1);
     deposit(&store, "2", &[3]).await;
 
+    let accounts = store.entities::<Account>().snapshots(Snapshots::every(1));
+    faults.refuse_next(1);
+    accounts.load("2").await.unwrap();
+    store.write("account:snapshot-2", Garbled).await.unwrap();
+    accounts.load("2").await.unwrap();
+
     clerk(&store, "skips", ErrorPolicy::skip()).run_until_caught_up().await.unwrap();
     clerk(&store, "stops", ErrorPolicy::stop()).run_until_caught_up().await.unwrap_err();
     let next = clerk(&store, "skips", ErrorPolicy::skip()).version(2);
@@ -218,6 +231,12 @@ async fn everything(ear: Ear) {
     assert_eq!(parked[0].message.position.get(), 2);
     parking.discard(&parked[0], "it is 13").await.unwrap();
     clerk(&store, "parks", ErrorPolicy::park()).run_until_caught_up().await.unwrap();
+
+    faults
+        .hold_up(Some(HeldUp { by: "process 42".into(), since: Some(OffsetDateTime::UNIX_EPOCH) }));
+    let merged = clerk(&store, "merged", ErrorPolicy::skip()).merged();
+    assert!(!merged.into_poller().unwrap().poll_once().await.unwrap().caught_up);
+    faults.hold_up(None);
 
     let host = Host::new().subscriber(clerk(&store, "parks", ErrorPolicy::park()));
     let running = tokio::spawn(host.run());

@@ -118,3 +118,8 @@ fn a_start_that_is_not_recorded_is_caught() {
 fn a_call_that_is_never_answered_is_caught() {
     catches(Bug::FailedReadNotAnswered, Law::Alive);
 }
+
+#[test]
+fn a_hold_up_that_is_not_told_is_caught() {
+    catches(Bug::HoldUpNotTold, Law::Alive);
+}

@@ -75,13 +75,23 @@ pub struct Merged {
     pub held: Option<HeldUp>,
 }
 
-/// A writer that others wait for, because it has not ended.
+/// A writer that others wait for, because it has not ended. `Display` says who and since when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldUp {
     /// Who it is, as a person would look for it.
     pub by: String,
     /// Since when it is at it, where that is known.
     pub since: Option<OffsetDateTime>,
+}
+
+impl fmt::Display for HeldUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "by {}", self.by)?;
+        match self.since {
+            Some(since) => write!(f, " since {since}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Several categories, or all of them.

@@ -120,6 +120,7 @@ impl Machine {
             }
         };
         let is_last = !page.is_full;
+        self.is_held_up = page.is_held_up;
         let mut is_empty = true;
         for item in page.items {
             let Some(track) = self.lanes.get_mut(&item.lane) else { continue };

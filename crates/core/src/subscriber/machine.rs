@@ -40,6 +40,8 @@ pub struct Machine {
     pub(super) reader: Reader,
     /// News came while it was reading.
     pub(super) is_woken: bool,
+    /// A writer that has not ended kept the last page from being one.
+    pub(super) is_held_up: bool,
     /// What was decided already.
     pub(super) urgent: VecDeque<Action>,
     /// The lane that has a suspect to be handled while nothing else is.
@@ -92,6 +94,7 @@ impl Machine {
             tenure,
             reader: Reader::Ready,
             is_woken: false,
+            is_held_up: false,
             urgent: VecDeque::new(),
             tested: None,
             releasing: Vec::new(),
@@ -219,7 +222,7 @@ impl Machine {
                 is_stopping: self.stopping.is_some(),
                 is_ending: self.stopping.is_some() || track.is_draining,
                 is_failing: self.stopping == Some(Stop::Failed),
-                is_held: !track.full.is_empty() || self.queues.is_waiting(*lane),
+                is_held: self.is_held_up || !track.full.is_empty() || self.queues.is_waiting(*lane),
             };
             if let Some(record) = track.record(when) {
                 return Some(Action::Record(*lane, record));
@@ -300,7 +303,7 @@ impl Machine {
             is_stopping: self.stopping.is_some(),
             is_ending: self.stopping.is_some() || track.is_draining,
             is_failing: self.stopping == Some(Stop::Failed),
-            is_held: !track.full.is_empty() || self.queues.is_waiting(lane),
+            is_held: self.is_held_up || !track.full.is_empty() || self.queues.is_waiting(lane),
         };
         let lanes = self.lanes.iter().filter(|_| !self.is_giving_up);
         let lanes = lanes.filter_map(|(lane, track)| track.deadline(&when(*lane, track)));
@@ -320,6 +323,7 @@ impl Machine {
         let is_without = self.lanes.is_empty() && self.tenure.as_ref().is_some_and(Tenure::is_held);
         is_without
             || matches!(self.reader, Reader::Idle(_))
+                && !self.is_held_up
                 && self.lot.is_known()
                 && !self.lot.is_due(|lane| is_ours(&self.lanes, lane))
                 && self.lanes.values().all(is_quiet)

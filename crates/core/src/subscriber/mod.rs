@@ -159,6 +159,9 @@ pub struct Page {
     pub scanned: Option<Place>,
     /// Whether there may be more at once.
     pub is_full: bool,
+    /// Whether a writer that has not ended keeps what comes next from being read; there is more to
+    /// come then, and nobody knows when.
+    pub is_held_up: bool,
 }
 
 /// Why something could not be done.

@@ -16,7 +16,7 @@ use tracing::Instrument;
 use super::dispatch::{Fault, Handled, Seal};
 use super::driver::Poller;
 use super::parking::{ToPark, ToTry, Tried, write_note};
-use super::told::Told;
+use super::told::{Told, held_up};
 use super::work::Work;
 use crate::{ExpectedVersion, Position, StreamName, telemetry};
 
@@ -177,7 +177,8 @@ impl Poller {
         .boxed()
     }
 
-    /// Why a lane stands still: its first message that fails, or one that finds no room.
+    /// Why a lane stands still: its first message that fails, one that finds no room, or a transaction
+    /// that others have left open.
     fn why_held(&self, lane: Lane) -> Option<String> {
         let is_of_lane = |place: &Place| {
             let message = self.known.messages.get(place);
@@ -192,7 +193,8 @@ impl Poller {
                  them, or raise `parked_limit`"
             ))
         };
-        failing.map(|(_, fault)| format!("{fault:#}")).or_else(full)
+        let reader = || self.known.held.as_ref().map(held_up);
+        failing.map(|(_, fault)| format!("{fault:#}")).or_else(full).or_else(reader)
     }
 }
 

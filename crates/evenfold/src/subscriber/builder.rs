@@ -137,7 +137,8 @@ impl Subscriber {
 
     /// Reads the categories of all its handlers by one cursor, in the order of global positions, and
     /// misses nothing. See [`MergedStore`](crate::stores::MergedStore) for what that takes: a store
-    /// that can do it is looked for when it starts.
+    /// that can do it is looked for when it starts. A transaction that is left open after a write holds it
+    /// up, whichever category that was of; it has not caught up then, and the status names who it is.
     ///
     /// Its books are kept by its id and all its categories together: what it has parked is had by
     /// [`Store::parking_merged`], its place by [`Store::place_merged`].
@@ -263,7 +264,8 @@ impl Subscriber {
         self
     }
 
-    /// Is told of everything that fails, each time it does.
+    /// Is told of everything that fails, each time it does; and once of each transaction of others that
+    /// holds up one that is [merged](Self::merged), without a message.
     pub fn on_error(mut self, report: impl Fn(&Failure<'_>) + Send + Sync + 'static) -> Self {
         self.on_error.push(Arc::new(report));
         self

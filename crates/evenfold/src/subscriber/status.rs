@@ -70,7 +70,8 @@ pub enum SubscriberState {
     Behind,
     /// It has begun with messages. When that was long ago, the process may have died.
     Working,
-    /// It tries a message again and again, for this reason.
+    /// It does not go on, for this reason: it tries a message again and again, finds no room to park one,
+    /// or reads several categories by one cursor and waits for a transaction that has not ended.
     Held(String),
     /// It has stopped, for this reason.
     Stopped(String),

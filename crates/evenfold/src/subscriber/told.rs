@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenfold_core::message::Recorded;
-use evenfold_core::store::{ParkedQueue, Place, Progress};
+use evenfold_core::store::{HeldUp, ParkedQueue, Place, Progress};
 use evenfold_core::subscriber::{ErrorPolicy, Fault as Kind, Input, Item, Lane, Outcome, Page};
 
 use super::Failure;
@@ -36,6 +36,8 @@ pub(super) struct Known {
     pub(super) replay: BTreeMap<Lane, Place>,
     /// Whether the version before has still to be caught up with.
     pub(super) is_waiting: bool,
+    /// Who kept the last page from being one.
+    pub(super) held: Option<HeldUp>,
     /// The fault that was met last: why it stops, if it does.
     pub(super) fault: Option<Error>,
 }
@@ -193,6 +195,8 @@ impl Poller {
             Ok(fetched) => fetched,
             Err(kind) => return Input::Page(Err(kind)),
         };
+        let is_held_up = fetched.held.is_some();
+        self.hear_of_holder(fetched.held);
         let unit = self.work.unit();
         let mut items = Vec::with_capacity(fetched.page.len());
         for recorded in fetched.page {
@@ -201,7 +205,21 @@ impl Poller {
             items.push(Item { place, stream: recorded.stream_name.clone(), lane });
             self.known.messages.insert(place, recorded);
         }
-        Input::Page(Ok(Page { items, scanned: fetched.scanned, is_full: fetched.is_full }))
+        let Fetched { scanned, is_full, .. } = fetched;
+        Input::Page(Ok(Page { items, scanned, is_full, is_held_up }))
+    }
+
+    /// Tells once of each transaction that it is held up by, which is no failure of this subscriber.
+    fn hear_of_holder(&mut self, held: Option<HeldUp>) {
+        if let Some(held) = &held
+            && self.known.held.as_ref().is_none_or(|before| before.since != held.since)
+        {
+            telemetry::held_up(&self.work.id, held);
+            let error = Error::failed(format!("reading {}", self.work.reads()), held_up(held));
+            let failure = self.failure(None, &error, 1);
+            self.work.on_error.iter().for_each(|report| report(&failure));
+        }
+        self.known.held = held;
     }
 
     fn hear_handled(
@@ -360,6 +378,11 @@ impl Poller {
     ) -> Failure<'a> {
         Failure { subscriber: self.work.id.as_str(), message, error, attempt }
     }
+}
+
+/// Why it reads nothing, though there may be more.
+pub(super) fn held_up(held: &HeldUp) -> String {
+    format!("held up {held}, whose transaction has not ended")
 }
 
 fn kind(error: &Error) -> Kind {

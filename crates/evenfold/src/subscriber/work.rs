@@ -4,15 +4,15 @@
 //! of the machine is carried out by one function, here or in the file of its topic: `dispatch.rs`
 //! (handlers), `records.rs` (progress), `parking.rs` (what is set aside). `driver.rs` calls them.
 
+use std::fmt;
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use evenfold_core::error::Invalid;
 use evenfold_core::message::{Converters, Recorded};
 use evenfold_core::store::{
-    Ability, Categories, CategoryQuery, ConsumerGroup, LeaseGroup, Member, ParkingLot,
-    ParkingStream, Place, Progress, ProgressStream, SubscriberId, Unit,
+    Ability, BatchSize, Categories, CategoryQuery, ConsumerGroup, HeldUp, LeaseGroup, Member,
+    ParkingLot, ParkingStream, Place, Progress, ProgressStream, SubscriberId, Unit,
 };
 use evenfold_core::subscriber::{ErrorPolicy, Lane, Options, Sharing};
 
@@ -72,6 +72,8 @@ pub(super) struct Fetched {
     pub(super) page: Vec<Arc<Recorded>>,
     pub(super) scanned: Option<Place>,
     pub(super) is_full: bool,
+    /// Who keeps it from reading on, though there may be more.
+    pub(super) held: Option<HeldUp>,
 }
 
 impl Source {
@@ -251,20 +253,32 @@ impl Work {
     /// Progress beyond the end of what is read is that of another store, or of a backup's future: what
     /// is written until there would be passed over.
     async fn check_past(&self, of: &ProgressStream, done: Place) -> Result<(), Error> {
-        let store = self.store.messages();
-        let end = match &self.source {
-            Source::Category(query) => store.category_head(query.category()).await?.map(Into::into),
-            Source::Stream(stream) => store.stream_version(stream).await?.map(Into::into),
-            Source::Merged(_) => return Ok(()),
-        };
         // Zero is recorded before the first message, and what lies before the start is.
-        if end >= Some(done) || done == 0 || self.options.start > Some(done) {
+        if done == 0 || self.options.start > Some(done) {
             return Ok(());
         }
-        let reads = self.reads();
-        let end = end.map_or_else(|| "is empty".to_owned(), |end: Place| format!("ends at {end}"));
-        let fault = format!("it stands at {done}, and `{reads}` {end}; reset it if that is right");
-        Err(Error::unreadable_progress(of.stream(), fault))
+        let store = self.store.messages();
+        let end: Option<Place> = match &self.source {
+            Source::Category(query) => store.category_head(query.category()).await?.map(Into::into),
+            Source::Stream(stream) => store.stream_version(stream).await?.map(Into::into),
+            Source::Merged(_) => return self.check_past_all(of, done).await,
+        };
+        if end >= Some(done) {
+            return Ok(());
+        }
+        let end = end.map_or_else(|| "is empty".to_owned(), |end| format!("ends at {end}"));
+        Err(past(of, done, format_args!("`{}` {end}", self.reads())))
+    }
+
+    /// The same of several categories: what is of none of them is read past, so the end that counts is
+    /// that of the store.
+    async fn check_past_all(&self, of: &ProgressStream, done: Place) -> Result<(), Error> {
+        let (all, from, one) = (Categories::all(), GlobalPosition::new(done)?, BatchSize::new(1)?);
+        let there = self.store.messages().read_merged(&all, from, one).await?;
+        if there.scanned >= from || there.held.is_some() {
+            return Ok(());
+        }
+        Err(past(of, done, format_args!("the store ends before that")))
     }
 
     /// Reads a page from this place on.
@@ -288,6 +302,7 @@ impl Work {
                 let merged = store.read_merged(categories, at()?, limit).await?;
                 return Ok(Fetched {
                     is_full: merged.scanned.get() >= from,
+                    held: merged.held,
                     scanned: Some(merged.scanned.get()),
                     page: merged.messages.into_iter().map(Arc::new).collect(),
                 });
@@ -296,6 +311,12 @@ impl Work {
         let is_full = page.len() >= limit.as_len();
         let last = page.last().map(|last| self.unit().place_of(last));
         let scanned = scanned.map(GlobalPosition::get).filter(|_| !is_full).max(last);
-        Ok(Fetched { page: page.into_iter().map(Arc::new).collect(), scanned, is_full })
+        let page = page.into_iter().map(Arc::new).collect();
+        Ok(Fetched { page, scanned, is_full, held: None })
     }
+}
+
+fn past(of: &ProgressStream, done: Place, end: fmt::Arguments<'_>) -> Error {
+    let fault = format!("it stands at {done}, and {end}; reset it if that is right");
+    Error::unreadable_progress(of.stream(), fault)
 }

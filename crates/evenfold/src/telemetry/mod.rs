@@ -14,6 +14,7 @@
 //! | `message parked` | info or error event | `subscriber`, `message_type`, `stream`, `position`, `global_position`, `error` | it is set aside: it failed, or it waits behind one that did |
 //! | `version took over` | info event | `subscriber`, `version` | a new version of a subscriber has caught up with the one before |
 //! | `attempt failed` | warn event | `subscriber`, `attempt`, `message_type`, `stream`, `position`, `global_position`, `error` | a message failed once, or without one the store |
+//! | `reading held up` | warn event | `subscriber`, `by`, `since` | one that is merged waits for this transaction to end; told once of each |
 //! | `reply lost` | warn event | `stream`, `error` | a write is sent again, for the store did not answer |
 //! | `snapshot not used` | warn event | `stream`, `error` | a kept state is not believed; the entity is made of all its messages |
 //! | `snapshot not kept` | warn event | `stream`, `error` | a state could not be kept; the entity was loaded all the same |
@@ -78,7 +79,7 @@ mod names;
 mod trace;
 
 use evenfold_core::message::Recorded;
-use evenfold_core::store::SubscriberId;
+use evenfold_core::store::{HeldUp, SubscriberId};
 use tracing::{Span, error, field, info, info_span, warn};
 
 use crate::subscriber::{Failure, Poller, Stopped};
@@ -86,8 +87,8 @@ use crate::{Error, StreamName};
 
 pub(crate) use meters::{Labels, Meters, State};
 use names::{
-    FAILED, HANDLE, PARKED, REJECTED, REPLY_LOST, SKIPPED, SNAPSHOT_NOT_KEPT, SNAPSHOT_NOT_USED,
-    STARTED, STOPPED, STOPPING, TAKEN_OVER,
+    FAILED, HANDLE, HELD_UP, PARKED, REJECTED, REPLY_LOST, SKIPPED, SNAPSHOT_NOT_KEPT,
+    SNAPSHOT_NOT_USED, STARTED, STOPPED, STOPPING, TAKEN_OVER,
 };
 #[cfg(feature = "opentelemetry")]
 pub(crate) use trace::put_on;
@@ -178,6 +179,11 @@ pub(crate) fn failed(failure: &Failure<'_>) {
         ?error,
         "{FAILED}"
     );
+}
+
+pub(crate) fn held_up(subscriber: &SubscriberId, held: &HeldUp) {
+    let since = held.since.map(field::display);
+    warn!(%subscriber, by = held.by, since, "{HELD_UP}");
 }
 
 pub(crate) fn reply_lost(stream: &StreamName, error: &Error) {

@@ -21,6 +21,7 @@ names! {
     PARKED = "message parked";
     TAKEN_OVER = "version took over";
     FAILED = "attempt failed";
+    HELD_UP = "reading held up";
     REPLY_LOST = "reply lost";
     SNAPSHOT_NOT_USED = "snapshot not used";
     SNAPSHOT_NOT_KEPT = "snapshot not kept";

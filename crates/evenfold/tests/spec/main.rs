@@ -11,6 +11,7 @@ mod state;
 #[path = "../story/mod.rs"]
 mod story;
 mod texts;
+mod within;
 mod written_by_a_user;
 
 use std::panic::AssertUnwindSafe;

@@ -9,7 +9,7 @@ use evenfold_core::store::{
 };
 use evenfold_core::{Category, Error, GlobalPosition, StreamName};
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use uuid::Uuid;
 
 use super::Recording;
@@ -21,6 +21,11 @@ impl MergedStore for Recording {
         from: GlobalPosition,
         limit: BatchSize,
     ) -> BoxFuture<'a, Result<Merged, Error>> {
+        let held = self.shared().held_up.clone();
+        if held.is_some() {
+            let nothing = Merged { messages: Vec::new(), scanned: from.previous(), held };
+            return self.read(ready(Ok(nothing)).boxed()).boxed();
+        }
         self.read(self.store.read_merged(of, from, limit)).boxed()
     }
 

@@ -16,8 +16,8 @@ use evenfold_core::error::Conflict;
 use evenfold_core::handler::Context;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{
-    Ability, Announcement, BatchSize, CategoryQuery, MessageStore, ProgressStore, ReadStore,
-    WriteStore, Written,
+    Ability, Announcement, BatchSize, CategoryQuery, HeldUp, MessageStore, ProgressStore,
+    ReadStore, WriteStore, Written,
 };
 use evenfold_core::{
     Category, Error, ExpectedVersion, GlobalPosition, Memory, Position, StreamName,
@@ -79,6 +79,7 @@ struct Shared {
     announced: Vec<Category>,
     listeners: Vec<UnboundedSender<Announcement>>,
     gates: Vec<holds::Gate>,
+    held_up: Option<HeldUp>,
 }
 
 /// A write that was asked for.

@@ -3,6 +3,7 @@
 //! Reads are not remembered: what was read, the reader tells.
 
 use evenfold_core::Error;
+use evenfold_core::store::HeldUp;
 use futures::future::BoxFuture;
 
 use super::{PoisonError, Recording};
@@ -20,6 +21,12 @@ impl Recording {
     pub fn fail_reads_after(&self, reads: u32, times: u32) {
         let mut shared = self.shared();
         (shared.passing_reads, shared.failing_reads) = (reads, times);
+    }
+
+    /// Answers every read of several categories that this writer holds it up, as if its transaction
+    /// were open, until nobody is said to.
+    pub fn hold_up(&self, by: Option<HeldUp>) {
+        self.shared().held_up = by;
     }
 
     /// How many reads there were, those that failed or were given up too.

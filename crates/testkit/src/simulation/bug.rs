@@ -25,4 +25,6 @@ pub enum Bug {
     RecordWithoutCompare,
     /// A page that could not be read is never answered.
     FailedReadNotAnswered,
+    /// Who is held up reads a page like any that is empty.
+    HoldUpNotTold,
 }

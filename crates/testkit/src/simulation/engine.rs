@@ -3,7 +3,7 @@
 //! Owns what the engine of the evenfold crate does with an action, on a store whose calls take a while
 //! and get lost. Messages are handled in `handling.rs`.
 
-use evenfold_core::store::{Note, ParkedQueue, Place, Progress, Standing};
+use evenfold_core::store::{LeaseGroup, Note, ParkedQueue, Place, Progress, Standing};
 use evenfold_core::subscriber::{Action, Fault, Input, Lane, Outcome, Page, Record};
 use evenfold_core::{Position, StreamName};
 
@@ -166,7 +166,10 @@ impl World<'_> {
             Action::Park(place, cause) => self.park(place, cause, fortune)?,
             Action::ReadProgress(lane) => self.read_progress(index, lane, fortune),
             Action::ReadNotes => Input::Notes(self.read_notes(index, fortune)),
-            Action::Fetch(from, lanes) => Input::Page(self.fetch(from, &lanes, call.head, fortune)),
+            Action::Fetch(from, lanes) => {
+                let page = self.fetch(from, &lanes, call.head, fortune);
+                Input::Page(page.map(|page| self.hold_up(index, page)))
+            }
             Action::Skip(place) => {
                 self.truth.at(place)?.is_skipped = true;
                 Input::Skipped(place)
@@ -248,7 +251,18 @@ impl World<'_> {
         let is_full = items.len() == limit;
         let last = items.last().map(|item| item.place);
         let scanned = if self.scenario.is_filtered && !is_full { last.max(head) } else { last };
-        Ok(Page { items, scanned, is_full })
+        Ok(Page { items, scanned, is_full, is_held_up: false })
+    }
+
+    /// What is there and not visible yet holds up who reads several categories by one cursor.
+    fn hold_up(&mut self, index: usize, page: Page) -> Page {
+        let may_be = self.scenario.is_merged && page.items.is_empty();
+        let is_held_up = may_be && self.store.visible < self.last();
+        if let Some(process) = self.processes.get_mut(index) {
+            process.is_held_up = is_held_up;
+        }
+        let is_told = self.bug != Some(Bug::HoldUpNotTold);
+        Page { is_held_up: is_held_up && is_told, ..page }
     }
 
     /// Looks for a record whose answer was lost, and returns the message that was committed with it.
@@ -355,7 +369,10 @@ impl World<'_> {
         if fortune == Fortune::Lost {
             return Err(Fault::Unavailable);
         }
-        let (mut held, surplus) = self.store.renew(member, self.scenario.lanes, term, self.now);
+        let name = "account:position-teller".parse();
+        let group = name.and_then(|name| LeaseGroup::new(name, self.scenario.lanes));
+        let group = group.map_err(|_| Fault::Failed)?;
+        let (mut held, surplus) = self.store.renew(member, &group, term, self.now);
         if fortune == Fortune::Unheard {
             return Err(Fault::Unavailable);
         }

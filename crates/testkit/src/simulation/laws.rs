@@ -34,7 +34,7 @@ pub enum Law {
     Bounded,
     /// What was done with before a stop in order does not come again.
     Drained,
-    /// It catches up, and does not ask for attention without need.
+    /// It catches up, says so when it has and not before, and does not ask for attention without need.
     Alive,
 }
 

@@ -62,6 +62,8 @@ pub(super) struct Process {
     pub(super) held: BTreeSet<Lane>,
     /// The messages that it is done with in this life.
     pub(super) finished: BTreeSet<Place>,
+    /// Something kept its last page from being one.
+    pub(super) is_held_up: bool,
     /// Which of its timers counts.
     pub(super) timer: u64,
     pub(super) wakes_at: Option<Duration>,
@@ -81,6 +83,7 @@ impl Process {
             begun: BTreeMap::new(),
             held: BTreeSet::new(),
             finished: BTreeSet::new(),
+            is_held_up: false,
             timer: 0,
             wakes_at: None,
         }

@@ -49,6 +49,8 @@ impl World<'_> {
         hold(Law::Alive, deadline.is_none_or(|at| at > now), || {
             format!("p{index} wants to be asked at {deadline:?}, and has nothing to do")
         })?;
+        let is_false = process.is_held_up && process.machine.is_caught_up();
+        hold(Law::Alive, !is_false, || format!("p{index} is held up, and says it has caught up"))?;
         if process.wakes_at == deadline {
             return Ok(());
         }

@@ -30,6 +30,8 @@ pub(super) struct Scenario {
     pub(super) messages: u32,
     /// Whether the store looks at messages that it does not hand out.
     pub(super) is_filtered: bool,
+    /// Whether what is not visible yet holds it up, as it does who reads several categories.
+    pub(super) is_merged: bool,
     pub(super) faults: Faults,
     /// How long things go wrong.
     pub(super) chaos: Duration,
@@ -109,6 +111,7 @@ impl Scenario {
             streams: if is_stream { 1 } else { random.between(1, 6) },
             messages,
             is_filtered: is_leased || !is_stream && random.chance(30),
+            is_merged: !is_leased && !is_stream && random.chance(50),
             faults,
             chaos: ms(random.between(2000, 8000)),
         }

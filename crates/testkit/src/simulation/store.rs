@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use evenfold_core::store::{Note, ParkedQueue, Place, Progress};
+use evenfold_core::store::{LeaseGroup, Note, ParkedQueue, Place, Progress};
 use evenfold_core::subscriber::{Item, Lane};
 use evenfold_core::{Position, StreamName};
 
@@ -107,14 +107,16 @@ impl Store {
     pub(super) fn renew(
         &mut self,
         member: Member,
-        lanes: u16,
+        group: &LeaseGroup,
         term: Duration,
         now: Duration,
     ) -> (Vec<Lane>, Vec<Lane>) {
         let now = now + self.ahead;
         self.members.insert(member, now + term);
         self.members.retain(|_, until| *until > now);
-        let share = usize::from(lanes).div_ceil(self.members.len());
+        let before = u32::try_from(self.members.range(..member).count()).unwrap_or(u32::MAX);
+        let members = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+        let (lanes, share) = (group.buckets(), usize::from(group.share(before, members)));
         for (owner, until) in self.leases.values_mut() {
             if *owner == member {
                 *until = now + term;

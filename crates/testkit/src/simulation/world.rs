@@ -132,7 +132,7 @@ impl<'a> World<'a> {
         self.run_until("comes back", Self::is_caught_up)
     }
 
-    fn last(&self) -> Place {
+    pub(super) fn last(&self) -> Place {
         self.store.log.last_key_value().map_or(-1, |(place, _)| *place)
     }
 

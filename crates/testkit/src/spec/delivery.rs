@@ -247,20 +247,27 @@ impl<'a, 'b, H: Handler> Run<'a, 'b, H> {
             let handling = self.handle(recorded, &mut context);
             let Some(answer) = self.probe.until_crash(handling).await else { return Ok(None) };
             self.probe.recover();
-            match answer {
+            let before = self.log.effects().len();
+            match self.end(answer, context).await {
                 Answer::Failed(text) if attempt < retries => {
                     self.probe.note(format!("   it failed, and it came again: {text}"));
                 }
-                Answer::Failed(_) => return Ok(Some((answer, Vec::new()))),
-                _ => {
-                    let before = self.log.effects().len();
-                    context.commit().await?;
-                    let noted = self.log.effects().split_off(before);
-                    return Ok(Some((answer, noted)));
-                }
+                answer => return Ok(Some((answer, self.log.effects().split_off(before)))),
             }
         }
         Ok(None)
+    }
+
+    /// Commits what was done in the transaction of the message, or undoes it where that failed.
+    async fn end(&self, answer: Answer, context: Context) -> Answer {
+        if matches!(answer, Answer::Failed(_)) {
+            context.rollback().await;
+            return answer;
+        }
+        match context.commit().await {
+            Ok(()) => answer,
+            Err(error) => Answer::of(Err(error.into())),
+        }
     }
 
     async fn handle(&self, recorded: &Recorded, context: &mut Context) -> Answer {

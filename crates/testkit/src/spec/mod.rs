@@ -42,6 +42,8 @@ pub use self::state::state_of;
 /// - *As a subscriber does it.* A message whose handling fails of a fault that the spec brought about
 ///   comes again, at most three times; a rejection and a panic are what they are to a subscriber. A
 ///   handler is made anew after a crash, and what comes again comes from the first message on.
+/// - *Together.* What a handler writes in its transaction, by its `Context`, comes to stand when the
+///   message is handled or rejected, and none of it when that fails.
 ///
 /// It knows no runtime, so any will do. A write whose reply is lost is sent again after a pause, so
 /// let the clock of tokio jump over it: `#[tokio::test(start_paused = true)]`.

@@ -71,7 +71,7 @@ fn the_suspects_of_two_lanes_are_tested_one_after_another() {
     let lanes = [(0, began(4, Began::Ahead(5))), (1, began(4, Began::Ahead(6)))];
     let mut bench = Bench::leased(options, &lanes);
     let items = vec![item(5, 0), item(6, 1)];
-    let both = Input::Page(Ok(Page { items, scanned: Some(6), is_full: false }));
+    let both = Input::Page(Ok(Page { items, scanned: Some(6), ..Page::default() }));
     let marks = |actions: &[Action]| {
         let is_mark = |it: &&Action| {
             matches!(it, Action::Record(_, Record { began: Some(Began::Alone(..)), .. }))

@@ -28,7 +28,7 @@ fn item(place: Place, lane: Lane) -> Item {
 
 fn page(places: &[Place]) -> Input {
     let items = places.iter().map(|place| item(*place, 0)).collect();
-    Input::Page(Ok(Page { items, scanned: places.last().copied(), is_full: false }))
+    Input::Page(Ok(Page { items, scanned: places.last().copied(), ..Page::default() }))
 }
 
 fn handled(place: Place) -> Input {

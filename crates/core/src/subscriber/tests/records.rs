@@ -3,7 +3,7 @@
 use super::*;
 
 fn scanned(to: Place) -> Input {
-    Input::Page(Ok(Page { items: vec![], scanned: Some(to), is_full: false }))
+    Input::Page(Ok(Page { items: vec![], scanned: Some(to), ..Page::default() }))
 }
 
 fn records(actions: &[Action]) -> Vec<(Lane, Record)> {
@@ -92,7 +92,7 @@ fn a_stream_without_room_holds_its_own_lane_alone_and_all_the_time() {
     bench.answer(Input::Page(Ok(Page {
         items: vec![item(5, 0), item(6, 1)],
         scanned: Some(6),
-        is_full: false,
+        ..Page::default()
     })));
     let mut seen = records(&bench.answer(handled(6)));
     assert_eq!(bench.machine.full_stream(0), Some(&item(5, 0).stream));
@@ -154,6 +154,43 @@ fn who_was_held_and_commits_stands_still_no_more() {
         [],
         "the record of 6 was committed with it, and says nothing of a hold"
     );
+}
+
+/// No page, for a writer has not ended.
+fn held_up() -> Input {
+    Input::Page(Ok(Page { scanned: Some(5), is_held_up: true, ..Page::default() }))
+}
+
+#[test]
+fn who_is_held_up_has_not_caught_up_and_says_so_until_it_goes_on() {
+    let mut bench = Bench::alone(options(10, 100), Some(4));
+    bench.answer(page(&[5]));
+    bench.answer(handled(5));
+    let held = Record { is_held: true, ..record(5) };
+    assert_eq!(records(&bench.answer(held_up())), [(0, held)]);
+    bench.answer(Input::Recorded(0, Ok(())));
+    for _ in 0..30 {
+        assert!(!bench.machine.is_caught_up());
+        assert_eq!(bench.after(ms(500)).pop(), Some(Action::Fetch(6, vec![0])), "it looks again");
+        assert_eq!(records(&bench.answer(held_up())), [], "that is said once");
+    }
+    bench.after(ms(500));
+    bench.answer(page(&[6]));
+    assert_eq!(records(&bench.answer(handled(6))), [(0, record(6))]);
+    bench.answer(Input::Recorded(0, Ok(())));
+    bench.answer(page(&[]));
+    assert!(bench.machine.is_caught_up());
+}
+
+#[test]
+fn who_is_held_up_says_so_after_a_while_though_it_did_nothing_before() {
+    let mut bench = Bench::alone(options(10, 100), Some(4));
+    let held_up = Page { scanned: Some(4), is_held_up: true, ..Page::default() };
+    assert_eq!(records(&bench.answer(Input::Page(Ok(held_up)))), []);
+    let held = Record { is_held: true, ..record(4) };
+    assert_eq!(records(&bench.after(Duration::from_secs(10))), [(0, held)]);
+    bench.answer(Input::Recorded(0, Ok(())));
+    assert_eq!(records(&bench.answer(page(&[]))), [(0, record(4))], "it is over");
 }
 
 #[test]

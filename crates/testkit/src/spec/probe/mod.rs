@@ -3,15 +3,17 @@
 //! Owns the faults of a delivery. Which of them are tried, and in which order, is `delivery.rs`.
 
 mod browse;
+mod writes;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use evenfold_core::handler::Context;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::store::{
     Ability, BatchSize, BrowseStore, CategoryQuery, CategorySummary, MessageStore, ProgressStore,
-    ReadStore, WriteStore, Written,
+    ReadStore, WriteStore,
 };
 use evenfold_core::{
     Category, Error, ExpectedVersion, GlobalPosition, Memory, Position, StreamName,
@@ -22,6 +24,7 @@ use futures::task::AtomicWaker;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use self::writes::Within;
 use crate::ManualClock;
 use crate::controls::numbered;
 use crate::transaction::take_one;
@@ -287,31 +290,6 @@ fn some(of: Option<&Recorded>) -> String {
     of.map_or_else(|| "none".to_owned(), Recorded::place)
 }
 
-impl WriteStore for Probe {
-    fn write<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        messages: &'a [NewMessage],
-        expected: ExpectedVersion,
-    ) -> BoxFuture<'a, Result<Written, Error>> {
-        let types: Vec<_> = messages.iter().map(NewMessage::message_type).collect();
-        let tell = move |written: &Written| match (written.is_repetition(), types.join(", ")) {
-            (false, types) => format!("wrote {types}"),
-            (true, types) => format!("had {types} before"),
-        };
-        let write = async move |harm| {
-            self.others(stream, harm).await?;
-            self.memory.write(stream, messages, expected).await
-        };
-        let call = Call {
-            what: format!("write to `{stream}`"),
-            detail: format!(", expecting {expected}"),
-            kind: CallKind::Write { expects: expected != ExpectedVersion::Any },
-        };
-        self.call(call, write, tell).boxed()
-    }
-}
-
 impl ReadStore for Probe {
     fn read_stream<'a>(
         &'a self,
@@ -377,6 +355,10 @@ impl MessageStore for Probe {
     }
 
     fn abilities(&self) -> &'static [Ability] {
-        &[]
+        &[Ability::Transactions]
+    }
+
+    fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
+        Within::begin(self).boxed()
     }
 }
