@@ -21,7 +21,7 @@ const WORKS: [(&str, &str, &str, u32); 6] = [
     ("load100", "Peers: load an entity of 100 events", "peers-load-100", 20),
     ("load10000", "Peers: load an entity of 10,000 events", "peers-load-10000", 1),
     ("replay", "Peers: read and decode the events of the log", "peers-replay", 20_000),
-    ("end", "Peers: from a command to the read model", "peers-end-to-end", 10),
+    ("end", "Peers: from a command to the read model", "peers-end-to-end", 3),
 ];
 
 /// How many events the log has.

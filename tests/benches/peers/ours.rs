@@ -8,6 +8,7 @@ use evenfold::{ExpectedVersion, GlobalPosition, Ids, Position, Store, TimeOrdere
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_tests::Outcome;
 use futures::TryStreamExt;
+use sqlx::{Connection, PgConnection};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// The data of an event, as long as that of the peers.
@@ -80,6 +81,8 @@ impl Ours {
         for account in 0..1000 {
             write(&store, &format!("log-{account}"), log / 1000).await?;
         }
+        let mut connection = PgConnection::connect(&database.url()).await?;
+        sqlx::query("VACUUM ANALYZE").execute(&mut connection).await?;
         Ok(Self { store, log: "log".parse()?, _database: database })
     }
 
