@@ -117,7 +117,14 @@ impl Work {
             }
         }
         let mut context = self.store.messages().context().await.map_err(Fault::of_store)?;
-        match self.dispatch(recorded, is_replay, &mut context).await {
+        let mark = context.inside();
+        let handling = self.dispatch(recorded, is_replay, &mut context);
+        // By it a store knows a call that would wait for the end of the transaction it is made in.
+        let handled = match mark {
+            Some(mark) => mark.run(handling).await,
+            None => handling.await,
+        };
+        match handled {
             Ok(handled) if handled.is_wanted => self.commit(context, handled, seal).await,
             other => {
                 context.rollback().await;
