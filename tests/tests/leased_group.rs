@@ -58,6 +58,7 @@ async fn share_under_blows(name: &str, url: &str, cluster: Option<Cluster>, seed
     let mut crowd = Crowd::new(url, "count", seed);
     crowd.start()?;
     crowd.start()?;
+    let has_server = cluster.is_some();
     let storm = storm(&mut crowd, cluster, time);
     let writing = write_until(&mut writer, Instant::now() + time, seed);
     let ((kills, cluster), ()) = futures::future::try_join(storm, writing).await?;
@@ -82,6 +83,7 @@ async fn share_under_blows(name: &str, url: &str, cluster: Option<Cluster>, seed
     );
     figures::tell(name, &told)?;
     assert!(writer.total() > 50, "{told}");
+    assert!(crowd.blows.have_fallen() && has_server == (kills > 0), "{told}");
     assert_eq!(notes, Count::default(), "{told}");
     assert_eq!(counts, Count::default(), "{told}");
     drop(cluster);

@@ -75,6 +75,9 @@ async fn park_under_blows(name: &str, url: &str) -> Outcome {
     let total = writer.total();
     let Crowd { blows, .. } = crowd;
     let Crowd { blows: Blows { killed, paused, .. }, .. } = mended;
+    assert!(blows.have_fallen(), "{blows}");
+    assert!(killed + paused > 0, "nobody was struck while it was replayed");
+    assert!(asked > 0 && parked > asked, "{asked} poisoned, {parked} parked");
     figures::tell(
         name,
         format!(

@@ -175,7 +175,8 @@ async fn only_what_is_parked_can_be_replayed_or_discarded() {
     let [first, second, third] = parked(&store).await.try_into().unwrap();
     let refused = parking(&store).replay(&third).await.unwrap_err();
     assert_eq!(refused.to_string(), "parked message `3`: it waits behind the one at position 1");
-    let elsewhere = Parked { stream: stream(2), ..first.clone() };
+    let mut elsewhere = first.clone();
+    elsewhere.stream = stream(2);
     let refused = parking(&store).replay(&elsewhere).await.unwrap_err();
     assert_eq!(
         refused.to_string(),

@@ -153,7 +153,7 @@ async fn progress_beyond_the_end_of_the_category_is_refused() {
     deposit(&store, "1", &[1]).await;
     let view = SubscriberId::new("view").unwrap();
     let stream = ProgressStream::of_category(&AccountEvent::category(), &view, None);
-    store.messages().record_progress(&stream, 899, evenfold::Uuid::from_u128(899)).await.unwrap();
+    store.messages().record_progress(&stream, 899, Uuid::from_u128(899)).await.unwrap();
     let view = store.subscriber("view", View::default());
     let error = view.run_until_caught_up().await.unwrap_err();
     assert!(error.is_unreadable_progress());

@@ -46,6 +46,13 @@ pub(crate) struct Blows {
     pub(crate) paused: u32,
 }
 
+impl Blows {
+    /// Some were killed and some paused: else nothing was shown.
+    pub(crate) fn have_fallen(&self) -> bool {
+        self.killed > 0 && self.paused > 0
+    }
+}
+
 impl fmt::Display for Blows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { started, stopped, killed, paused } = self;

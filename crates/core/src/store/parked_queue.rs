@@ -17,6 +17,7 @@ const REPLAYS_BEGUN: u32 = 3;
 
 /// A message that is parked.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ParkedMessage {
     /// Its place in its stream.
     pub position: Position,

@@ -21,6 +21,7 @@ const NAMES: [&str; 6] =
 /// What is noted of a parked message; each is a message of the parking stream, named by its variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "note", rename_all_fields = "camelCase")]
+#[non_exhaustive]
 pub enum Note {
     /// It was set aside.
     Parked {

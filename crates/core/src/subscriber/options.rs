@@ -128,6 +128,7 @@ pub struct ErrorPolicy {
 
 /// What happens to a message whose retries are used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Then {
     /// The subscriber stops; its progress stands before the message.
     Stop,

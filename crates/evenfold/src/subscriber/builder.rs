@@ -14,7 +14,6 @@ use evenfold_core::store::BatchSize;
 use evenfold_core::subscriber::{ErrorPolicy, Options};
 
 use super::dispatch::{Bound, Dispatch};
-use super::inside::Marked;
 use super::plan::Merging;
 use super::report::{Failure, Polled, StopReason};
 use crate::host::Host;
@@ -97,7 +96,7 @@ impl Subscriber {
         Self {
             store,
             id: id.to_owned(),
-            handlers: vec![Box::new(Marked(Bound::to(id, handler)))],
+            handlers: vec![Bound::to(id, handler)],
             categories: vec![H::Set::CATEGORY],
             merged: None,
             stream: None,
@@ -121,7 +120,7 @@ impl Subscriber {
     /// Adds another handler of the same category. A message goes to the handlers in the order they
     /// were added; when one fails, all of them get it again.
     pub fn handler<H: Handler>(mut self, handler: H) -> Self {
-        self.handlers.push(Box::new(Marked(Bound::to(&self.id, handler))));
+        self.handlers.push(Bound::to(&self.id, handler));
         self
     }
 

@@ -117,7 +117,15 @@ impl Work {
             }
         }
         let mut context = self.store.messages().context().await.map_err(Fault::of_store)?;
-        match self.dispatch(recorded, is_replay, &mut context).await {
+        // By the mark a store knows a call that would wait for the end of the transaction that it is made
+        // in; and a statement on a server that the store has left would be waited for in vain.
+        let (mark, lost) = (context.inside().unwrap_or_default(), context.lost());
+        let handled = tokio::select! {
+            biased;
+            handled = mark.run(self.dispatch(recorded, is_replay, &mut context)) => handled,
+            error = lost => Err(Fault::of_store(error)),
+        };
+        match handled {
             Ok(handled) if handled.is_wanted => self.commit(context, handled, seal).await,
             other => {
                 context.rollback().await;

@@ -15,6 +15,7 @@ use crate::{Category, Error, GlobalPosition, Position, StreamName};
 
 /// How far a subscriber is behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Lag {
     /// How many messages it has before it.
     pub messages: u64,

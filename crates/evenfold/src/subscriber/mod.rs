@@ -8,7 +8,6 @@ mod begin;
 mod builder;
 mod dispatch;
 mod driver;
-mod inside;
 mod lag;
 mod leases;
 mod parked;

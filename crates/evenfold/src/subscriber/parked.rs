@@ -73,6 +73,7 @@ pub struct Parking {
 
 /// A parked message, and the stream it stands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Parked {
     /// The stream.
     pub stream: StreamName,

@@ -8,6 +8,7 @@ use crate::Error;
 
 /// What a subscriber did in one go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Polled {
     /// Messages that a handler handled, the rejected ones and those it skips by name among them.
     pub handled: u64,
@@ -51,6 +52,7 @@ impl std::ops::AddAssign for Polled {
 
 /// Something that failed while a subscriber ran, or a rejection.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Failure<'a> {
     /// The id of the subscriber.
     pub subscriber: &'a str,
@@ -64,6 +66,7 @@ pub struct Failure<'a> {
 
 /// That a subscriber stopped, and why.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Stopped {
     /// The id of the subscriber.
     pub subscriber: String,
@@ -75,6 +78,7 @@ pub struct Stopped {
 
 /// Why a subscriber stopped.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum StopReason {
     /// It was asked to, and recorded its progress.
     Requested,

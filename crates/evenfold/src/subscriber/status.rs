@@ -15,6 +15,7 @@ use crate::{Category, Error, Store};
 ///
 /// `Display` makes a line of it for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SubscriberStatus {
     /// Its id.
     pub subscriber: SubscriberId,
@@ -46,6 +47,7 @@ pub struct SubscriberStatus {
 /// A part of what a subscriber does: all of it, or of a group a static member or a bucket that is
 /// shared by leases.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PartStatus {
     /// Which part of a group; none where it is all.
     pub member: Option<ConsumerGroup>,

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use evenfold_core::store::{BatchSize, Unit};
-use evenfold_core::subscriber::{ErrorPolicy, Options, Sharing, Then};
+use evenfold_core::subscriber::{ErrorPolicy, Options, Sharing};
 
 use crate::random::Random;
 
@@ -131,15 +131,11 @@ impl Scenario {
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { options, faults, .. } = self;
-        let then = match self.policy.then() {
-            Then::Stop => "stop",
-            Then::Skip => "skip",
-            Then::Park => "park",
-        };
+        let then = self.policy.then();
         let sharing = self.term.map_or("alone".to_owned(), |term| {
             format!("{} lanes leased for {term:?} to {} members", self.lanes, self.members)
         });
-        writeln!(f, "{sharing}, by {}, policy {then}", self.unit)?;
+        writeln!(f, "{sharing}, by {}, policy {then:?}", self.unit)?;
         writeln!(
             f,
             "{} messages in {} streams, {}, faults for {:?}",
