@@ -14,47 +14,82 @@ use crate::connections::Way;
 use crate::error::while_doing;
 use crate::row::{decode, query_messages};
 
-impl ReadStore for Postgres {
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        from: Position,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        stream_page(self.on(), stream, from, limit).boxed()
-    }
+/// All reads of a type, by the way of a statement that it gives, perhaps of what is behind a lock of its
+/// own.
+macro_rules! reads {
+    ($type:ty, $store:ident $(, $lent:ident = $lock:expr)? => $on:expr) => {
+        impl ReadStore for $type {
+            fn read_stream<'a>(
+                &'a self,
+                stream: &'a StreamName,
+                from: Position,
+                limit: BatchSize,
+            ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+                let $store = self;
+                async move {
+                    $(let mut $lent = $lock.await;)?
+                    $crate::read::stream_page($on, stream, from, limit).await
+                }
+                .boxed()
+            }
 
-    fn read_category<'a>(
-        &'a self,
-        query: &'a CategoryQuery,
-        from: GlobalPosition,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        category_page(self.on(), query, from, limit).boxed()
-    }
+            fn read_category<'a>(
+                &'a self,
+                query: &'a CategoryQuery,
+                from: GlobalPosition,
+                limit: BatchSize,
+            ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+                let $store = self;
+                async move {
+                    $(let mut $lent = $lock.await;)?
+                    $crate::read::category_page($on, query, from, limit).await
+                }
+                .boxed()
+            }
 
-    fn last_message<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        message_type: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
-        last(self.on(), stream, message_type).boxed()
-    }
+            fn last_message<'a>(
+                &'a self,
+                stream: &'a StreamName,
+                message_type: Option<&'a str>,
+            ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
+                let $store = self;
+                async move {
+                    $(let mut $lent = $lock.await;)?
+                    $crate::read::last($on, stream, message_type).await
+                }
+                .boxed()
+            }
 
-    fn stream_version<'a>(
-        &'a self,
-        stream: &'a StreamName,
-    ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
-        version(self.on(), stream).boxed()
-    }
+            fn stream_version<'a>(
+                &'a self,
+                stream: &'a StreamName,
+            ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
+                let $store = self;
+                async move {
+                    $(let mut $lent = $lock.await;)?
+                    $crate::read::version($on, stream).await
+                }
+                .boxed()
+            }
 
-    fn category_head<'a>(
-        &'a self,
-        category: &'a Category,
-    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
-        head(self.on(), category).boxed()
-    }
+            fn category_head<'a>(
+                &'a self,
+                category: &'a evenfold_core::Category,
+            ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+                let $store = self;
+                async move {
+                    $(let mut $lent = $lock.await;)?
+                    $crate::read::head($on, category).await
+                }
+                .boxed()
+            }
+        }
+    };
 }
+
+pub(crate) use reads;
+
+reads!(Postgres, store => store.on());
 
 pub(crate) async fn last(
     on: Way<'_>,
