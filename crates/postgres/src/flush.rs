@@ -95,6 +95,26 @@ pub(crate) struct Group<'a> {
     pub(crate) metadata: Vec<Option<&'a str>>,
 }
 
+/// A checked query on a group, whose arrays are its first seven arguments.
+macro_rules! query_group {
+    ($query:ident, $sql:literal, $group:expr $(, $argument:expr)* $(,)?) => {{
+        let $crate::flush::Group { streams, expected, sizes, ids, types, data, metadata } = $group;
+        sqlx::$query!(
+            $sql,
+            streams as _,
+            expected as _,
+            sizes,
+            ids,
+            types as _,
+            data as _,
+            metadata as _
+            $(, $argument)*
+        )
+    }};
+}
+
+pub(crate) use query_group;
+
 impl<'a> Group<'a> {
     fn of(group: &'a [Waiting]) -> Self {
         let size = |it: &Waiting| i32::try_from(it.size()).unwrap_or(i32::MAX);
@@ -142,11 +162,11 @@ impl Postgres {
 /// As `write_message` does it for each, with nothing installed: one lock, for all are of one category.
 /// Of one stream only the first expects a version, so versions are read once, before any insert.
 async fn write_items(on: Way<'_>, group: &Group<'_>) -> Result<Vec<Verdict>, sqlx::Error> {
-    let Group { streams, expected, sizes, ids, types, data, metadata } = group;
     let places =
-        || (1_i32..).zip(sizes).flat_map(|(item, size)| (1..=*size).map(move |n| (item, n)));
+        || (1_i32..).zip(&group.sizes).flat_map(|(item, size)| (1..=*size).map(move |n| (item, n)));
     let (items, numbers): (Vec<_>, Vec<_>) = places().unzip();
-    let lasts = sqlx::query_scalar!(
+    let lasts = query_group!(
+        query_scalar,
         r#"
         WITH locked AS MATERIALIZED (
             SELECT message_store.acquire_lock(($1::text[])[1]::varchar) AS key
@@ -182,13 +202,7 @@ async fn write_items(on: Way<'_>, group: &Group<'_>) -> Result<Vec<Verdict>, sql
         FROM item LEFT JOIN good USING (item)
         ORDER BY item.item
         "#,
-        streams as _,
-        expected as _,
-        sizes,
-        ids,
-        types as _,
-        data as _,
-        metadata as _,
+        group,
         &items,
         &numbers,
     )

@@ -9,7 +9,7 @@ use evenfold_core::{ExpectedVersion, GlobalPosition, StreamName};
 
 use crate::connections::Way;
 use crate::error::refusal_of;
-use crate::flush::{Group, Verdict, verdict_of};
+use crate::flush::{Group, Verdict, query_group, verdict_of};
 use crate::row::Row;
 use crate::write::Columns;
 
@@ -43,8 +43,8 @@ pub(crate) async fn append_items(
     on: Way<'_>,
     group: &Group<'_>,
 ) -> Result<Vec<Verdict>, sqlx::Error> {
-    let Group { streams, expected, sizes, ids, types, data, metadata } = group;
-    let answers = sqlx::query!(
+    let answers = query_group!(
+        query,
         r#"
         SELECT last_position, error_state, error_message, error_constraint
         FROM message_store.append_items(
@@ -52,13 +52,7 @@ pub(crate) async fn append_items(
         )
         ORDER BY item
         "#,
-        streams as _,
-        expected as _,
-        sizes,
-        ids,
-        types as _,
-        data as _,
-        metadata as _,
+        group,
     )
     .fetch_all(on)
     .await?;

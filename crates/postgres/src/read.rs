@@ -6,8 +6,8 @@
 use evenfold_core::message::Recorded;
 use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore};
 use evenfold_core::{Category, Error, GlobalPosition, Position, StreamName};
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, TryFutureExt};
 
 use crate::Postgres;
 use crate::connections::Way;
@@ -15,55 +15,83 @@ use crate::error::while_doing;
 use crate::own;
 use crate::row::{decode, query_messages};
 
-impl ReadStore for Postgres {
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        from: Position,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        stream_page(self.on(), stream, from, limit).boxed()
-    }
-
-    fn read_category<'a>(
-        &'a self,
-        query: &'a CategoryQuery,
-        from: GlobalPosition,
-        limit: BatchSize,
-    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-        match query.group() {
-            Some(group) if query.correlation().is_none() && self.schema.has_additions() => {
-                let failed = move |error| while_reading(query.category(), from, error);
-                own::members_page(self.on(), query.category().as_str(), group, from, limit)
-                    .map_err(failed)
-                    .boxed()
+/// All reads of a type, of the store that it gives and by the way of a statement, perhaps of what is
+/// behind a lock of its own.
+macro_rules! reads {
+    ($type:ty, $store:ident, $of:expr $(, $lent:ident = $lock:expr)? => $on:expr) => {
+        impl ReadStore for $type {
+            fn read_stream<'a>(
+                &'a self,
+                stream: &'a StreamName,
+                from: Position,
+                limit: BatchSize,
+            ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+                let $store = self;
+                async move {
+                    $(let mut $lent = $lock.await;)?
+                    $crate::read::stream_page($on, stream, from, limit).await
+                }
+                .boxed()
             }
-            _ => category_page(self.on(), query, from, limit).boxed(),
+
+            fn read_category<'a>(
+                &'a self,
+                query: &'a CategoryQuery,
+                from: GlobalPosition,
+                limit: BatchSize,
+            ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+                let $store = self;
+                async move {
+                    $(let mut $lent = $lock.await;)?
+                    let keeps_hashes = $of.schema.has_additions();
+                    $crate::read::category_page($on, keeps_hashes, query, from, limit).await
+                }
+                .boxed()
+            }
+
+            fn last_message<'a>(
+                &'a self,
+                stream: &'a StreamName,
+                message_type: Option<&'a str>,
+            ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
+                let $store = self;
+                async move {
+                    $(let mut $lent = $lock.await;)?
+                    $crate::read::last($on, stream, message_type).await
+                }
+                .boxed()
+            }
+
+            fn stream_version<'a>(
+                &'a self,
+                stream: &'a StreamName,
+            ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
+                let $store = self;
+                async move {
+                    $(let mut $lent = $lock.await;)?
+                    $crate::read::version($on, stream).await
+                }
+                .boxed()
+            }
+
+            fn category_head<'a>(
+                &'a self,
+                category: &'a evenfold_core::Category,
+            ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+                let $store = self;
+                async move {
+                    $(let mut $lent = $lock.await;)?
+                    $crate::read::head($on, category).await
+                }
+                .boxed()
+            }
         }
-    }
-
-    fn last_message<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        message_type: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
-        last(self.on(), stream, message_type).boxed()
-    }
-
-    fn stream_version<'a>(
-        &'a self,
-        stream: &'a StreamName,
-    ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
-        version(self.on(), stream).boxed()
-    }
-
-    fn category_head<'a>(
-        &'a self,
-        category: &'a Category,
-    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
-        head(self.on(), category).boxed()
-    }
+    };
 }
+
+pub(crate) use reads;
+
+reads!(Postgres, store, store => store.on());
 
 pub(crate) async fn last(
     on: Way<'_>,
@@ -145,11 +173,16 @@ pub(crate) async fn head(
 /// faster; the remainder is taken before `abs`, which has no answer for the lowest number.
 pub(crate) async fn category_page(
     on: Way<'_>,
+    keeps_hashes: bool,
     query: &CategoryQuery,
     from: GlobalPosition,
     limit: BatchSize,
 ) -> Result<Vec<Recorded>, Error> {
     let failed = |error| while_reading(query.category(), from, error);
+    if let (Some(group), None, true) = (query.group(), query.correlation(), keeps_hashes) {
+        let category = query.category().as_str();
+        return own::members_page(on, category, group, from, limit).await.map_err(failed);
+    }
     let (category, from) = (query.category().as_str(), from.get());
     let limit = i64::from(limit.get());
     let member = query.group().map(|group| i64::from(group.member()));

@@ -18,9 +18,10 @@ use futures::future::BoxFuture;
 use futures::lock::Mutex;
 use sqlx::{PgConnection, PgTransaction};
 
+use crate::Postgres;
 use crate::error::while_doing;
-use crate::within::{read_within, run, write};
-use crate::{Postgres, read};
+use crate::read::reads;
+use crate::within::{run, write};
 
 /// A transaction that the store hands to handlers: what they do in it on their own tables, and the
 /// record that the message is done with, are there together, or not at all.
@@ -179,7 +180,7 @@ impl WriteStore for Transaction {
     }
 }
 
-read_within!(Transaction);
+reads!(Transaction, it, it.store, lent = it.on.lock() => it.store.connections.within(&mut lent));
 
 impl HandlerTransaction for Transaction {
     fn name() -> &'static str {

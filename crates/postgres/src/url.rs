@@ -263,9 +263,16 @@ mod tests {
         }
     }
 
+    /// Whether it is refused, and then nothing is shown of what may be secret.
+    fn is_refused_unseen(url: &str) -> bool {
+        let said = read(url, Options::new()).err().map(|error| format!("{error} {error:?}"));
+        let shown = |part| said.as_ref().is_some_and(|said| said.contains(part));
+        assert!(!["quartz", "zebra", "gazelle"].into_iter().any(shown), "{url}: {said:?}");
+        said.is_some()
+    }
+
     #[test]
     fn no_error_shows_any_part_of_a_password_that_was_not_written_as_one() {
-        let parts = ["quartz", "zebra", "gazelle"];
         let mut refused = 0;
         for between in ["?,&", "&,?", "?,?", "&,&", "?,=", "&,=", "/,?", "?,/", "#,?", "@,?", "?,@"]
         {
@@ -291,10 +298,7 @@ mod tests {
                 format!("{secret}://host/db"),
                 secret.clone(),
             ] {
-                let Err(error) = read(&url, Options::new()) else { continue };
-                refused += 1;
-                let said = format!("{error} {error:?}");
-                assert!(parts.iter().all(|part| !said.contains(part)), "{url}: {said}");
+                refused += u32::from(is_refused_unseen(&url));
             }
         }
         assert!(refused > 100, "{refused}");

@@ -16,6 +16,7 @@ use sqlx::{PgConnection, PgTransaction, raw_sql};
 
 use crate::connections::Way;
 use crate::error::{Refusal, is_of_transaction, refusal};
+use crate::read::reads;
 use crate::write::{GOES, check_target, find, never_late_enough, writing};
 use crate::{Postgres, read};
 
@@ -97,81 +98,7 @@ impl WriteStore for Within<'_> {
     }
 }
 
-/// Reading in the transaction that a type holds behind a lock.
-macro_rules! read_within {
-    ($type:ty) => {
-        impl ReadStore for $type {
-            fn read_stream<'a>(
-                &'a self,
-                stream: &'a StreamName,
-                from: Position,
-                limit: BatchSize,
-            ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-                async move {
-                    let mut transaction = self.on.lock().await;
-                    let on = self.store.connections.within(&mut transaction);
-                    read::stream_page(on, stream, from, limit).await
-                }
-                .boxed()
-            }
-
-            fn read_category<'a>(
-                &'a self,
-                query: &'a CategoryQuery,
-                from: GlobalPosition,
-                limit: BatchSize,
-            ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-                async move {
-                    let mut transaction = self.on.lock().await;
-                    let on = self.store.connections.within(&mut transaction);
-                    read::category_page(on, query, from, limit).await
-                }
-                .boxed()
-            }
-
-            fn last_message<'a>(
-                &'a self,
-                stream: &'a StreamName,
-                message_type: Option<&'a str>,
-            ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
-                async move {
-                    let mut transaction = self.on.lock().await;
-                    let on = self.store.connections.within(&mut transaction);
-                    read::last(on, stream, message_type).await
-                }
-                .boxed()
-            }
-
-            fn stream_version<'a>(
-                &'a self,
-                stream: &'a StreamName,
-            ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
-                async move {
-                    let mut transaction = self.on.lock().await;
-                    let on = self.store.connections.within(&mut transaction);
-                    read::version(on, stream).await
-                }
-                .boxed()
-            }
-
-            fn category_head<'a>(
-                &'a self,
-                category: &'a evenfold_core::Category,
-            ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
-                async move {
-                    let mut transaction = self.on.lock().await;
-                    let on = self.store.connections.within(&mut transaction);
-                    read::head(on, category).await
-                }
-                .boxed()
-            }
-        }
-    };
-}
-
-pub(crate) use read_within;
-
-read_within!(Within<'_>);
+reads!(Within<'_>, it, it.store, lent = it.on.lock() => it.store.connections.within(&mut lent));
 
 /// Writes a batch that was checked.
 pub(crate) async fn write(
