@@ -7,9 +7,10 @@ mod story;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use evenfold::message::Metadata;
 use evenfold::prelude::*;
 use evenfold::stores::Categories;
-use evenfold::{GlobalPosition, Position, Store, Subscriber, SubscriberPlace};
+use evenfold::{Category, GlobalPosition, Position, Store, Subscriber, SubscriberPlace};
 use story::{AccountEvent, Deposited, Withdrawn, deposit, memory};
 
 /// Notes what it handles.
@@ -153,6 +154,33 @@ async fn a_reset_goes_to_the_end_of_what_is_read_and_not_beyond() {
     deposit(&store, "1", &[3]).await;
     view(&store, &handler).run_until_caught_up().await.unwrap();
     assert_eq!(handler.seen(), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_correlated_subscriber_is_waited_for_and_reset_at_a_place_of_its_own() {
+    let store = memory();
+    let transfer = Some(StreamName::new("transfer-7").unwrap());
+    let metadata = Metadata { correlation_stream_name: transfer, ..Metadata::default() };
+    let correlated = store.send::<AccountEvent>("1", Deposited { amount: 1 });
+    correlated.metadata(metadata).await.unwrap();
+    deposit(&store, "1", &[2]).await;
+    let handler = View::default();
+    let filtered = || view(&store, &handler).correlated_with("transfer");
+    filtered().run_until_caught_up().await.unwrap();
+    assert_eq!(
+        refused(place(&store), 1).await,
+        "subscriber `view`: it has no progress of `account` at the place `.version(1)`; its \
+         places are `.version(1).correlated_with(transfer)`"
+    );
+    let place = place(&store).correlated_with(Category::new("transfer").unwrap());
+    let account = StreamName::new("account-1").unwrap();
+    // What the filter keeps back is done with as well.
+    let last = Position::new(1).unwrap();
+    assert!(place.wait_for(&account, Position::START, Duration::ZERO).await.unwrap());
+    assert!(place.wait_for(&account, last, Duration::ZERO).await.unwrap());
+    place.reset_to(GlobalPosition::START).await.unwrap();
+    filtered().run_until_caught_up().await.unwrap();
+    assert_eq!(handler.seen(), [1, 1]);
 }
 
 #[tokio::test]

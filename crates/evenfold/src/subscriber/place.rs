@@ -61,6 +61,7 @@ pub struct SubscriberPlace {
     store: Store,
     subscriber: SubscriberId,
     reads: Reads,
+    correlation: Option<Category>,
     version: u32,
     buckets: Option<u16>,
 }
@@ -129,7 +130,8 @@ impl Store {
 
     fn place_in(&self, subscriber: &str, reads: Reads) -> Result<SubscriberPlace, Error> {
         let subscriber = SubscriberId::new(subscriber)?;
-        Ok(SubscriberPlace { store: self.clone(), subscriber, reads, version: 1, buckets: None })
+        let (store, correlation) = (self.clone(), None);
+        Ok(SubscriberPlace { store, subscriber, reads, correlation, version: 1, buckets: None })
     }
 }
 
@@ -149,19 +151,30 @@ impl SubscriberPlace {
         self
     }
 
+    /// That of a subscriber which is [correlated with](crate::Subscriber::correlated_with) a category.
+    /// What its filter keeps back it need not record before there is something for it.
+    #[must_use]
+    pub fn correlated_with(mut self, category: Category) -> Self {
+        self.correlation = Some(category);
+        self
+    }
+
     fn lane(&self, lane: u16) -> Result<ProgressStream, Error> {
+        Ok(self.name(lane)?.stream()?)
+    }
+
+    fn name(&self, lane: u16) -> Result<ProgressName, Error> {
         let member = match self.buckets {
             Some(buckets) => Some(ConsumerGroup::new(lane.into(), buckets.into())?),
             None => None,
         };
-        let name = ProgressName {
+        Ok(ProgressName {
             subscriber: self.subscriber.clone(),
             reads: self.reads.clone(),
             member,
-            correlation: None,
+            correlation: self.correlation.clone(),
             version: self.version,
-        };
-        Ok(name.stream()?)
+        })
     }
 
     /// Where the progress with the messages of a stream is recorded. Of a stream that it does not read,
@@ -348,12 +361,8 @@ impl SubscriberPlace {
     async fn unknown(&self) -> Result<Invalid, Error> {
         let lane = self.lane(0)?;
         let names = names_of(&self.store, &lane.stream().category(), &self.subscriber).await?;
-        let is_ours = |name: &&ProgressName| name.reads == self.reads && name.correlation.is_none();
-        let places = names
-            .iter()
-            .filter(is_ours)
-            .map(|name| place_text(name.version, name.member.map(ConsumerGroup::size)));
-        let places: BTreeSet<_> = places.collect();
+        let names = names.iter().filter(|name| name.reads == self.reads);
+        let places: BTreeSet<_> = names.map(place_text).collect();
         let instead = if !places.is_empty() {
             let places: Vec<_> = places.into_iter().collect();
             format!("its places are {}", places.join(", "))
@@ -363,7 +372,7 @@ impl SubscriberPlace {
             "is its id another? Where one begins that has not run yet, `.start_at(…)` says"
                 .to_owned()
         };
-        let (reads, place) = (&self.reads, place_text(self.version, self.buckets));
+        let (reads, place) = (&self.reads, place_text(&self.name(0)?));
         let rule = format!("it has no progress of `{reads}` at the place {place}; {instead}");
         Ok(Invalid::new("subscriber", &self.subscriber, rule))
     }
@@ -377,10 +386,12 @@ impl SubscriberPlace {
 }
 
 /// What is written to name a place.
-fn place_text(version: u32, buckets: Option<u16>) -> String {
-    match (version, buckets) {
-        (1, Some(buckets)) => format!("`.buckets({buckets})`"),
-        (_, Some(buckets)) => format!("`.version({version}).buckets({buckets})`"),
-        (_, None) => format!("`.version({version})`"),
+fn place_text(name: &ProgressName) -> String {
+    let of = name.correlation.as_ref();
+    let of = of.map_or_else(String::new, |of| format!(".correlated_with({of})"));
+    match (name.version, name.member.map(ConsumerGroup::size)) {
+        (1, Some(buckets)) => format!("`.buckets({buckets}){of}`"),
+        (version, Some(buckets)) => format!("`.version({version}).buckets({buckets}){of}`"),
+        (version, None) => format!("`.version({version}){of}`"),
     }
 }
