@@ -5,7 +5,7 @@
 use std::fmt;
 use std::future::IntoFuture;
 
-use evenfold_core::error::{Conflict, DuplicateId, Invalid, Rejection};
+use evenfold_core::error::{DuplicateId, Invalid, Rejection};
 use evenfold_core::handler::{BatchIds, Received};
 use evenfold_core::message::{Encode, Metadata, NewMessage, Recorded};
 use evenfold_core::reducer::Reducer;
@@ -101,14 +101,14 @@ where
             let rule = "it stops at a position or a time, and a decision needs the present state";
             return Err(Invalid::new("projector of", &stream, rule).into());
         }
+        if attempts == 0 {
+            return Err(Invalid::new("attempts", attempts, "it is 1 or more").into());
+        }
         let ids = marks.ids(&stream)?;
         let writer = Writer { store: &loader.store, stream: &stream, marks: &marks, ids };
         let mut entity = loader.load(&stream, Freshness::AsCached).await?;
-        let mut conflict: Option<Conflict> = None;
-        for attempt in 0..attempts {
-            if attempt > 0 {
-                loader.renew(&stream, &mut entity).await?;
-            }
+        let mut attempt = 1;
+        loop {
             let mut decision = decide(&entity.state);
             if entity.is_assumed() && !writes(&decision) {
                 // Nothing that is written would show that the state was an old one.
@@ -126,18 +126,20 @@ where
                 }
                 Err(rejection) => writer.without_a_write(Err(rejection.into())).await,
             };
-            match outcome {
-                Err(error) if error.is_conflict() => conflict = error.conflict().cloned(),
-                Err(error) if error.is_unavailable() => return Err(error),
-                outcome => {
+            let conflict = outcome.as_ref().err().and_then(Error::conflict).cloned();
+            match (conflict, outcome) {
+                (Some(conflict), _) if attempt == attempts => {
+                    return Err(Error::exhausted(attempts, conflict));
+                }
+                (Some(_), _) => {}
+                (None, Err(error)) if error.is_unavailable() => return Err(error),
+                (None, outcome) => {
                     marks.settle(&stream);
                     return outcome;
                 }
             }
-        }
-        match conflict {
-            Some(conflict) => Err(Error::exhausted(attempts, conflict)),
-            None => Err(Invalid::new("attempts", attempts, "it is 1 or more").into()),
+            attempt += 1;
+            loader.renew(&stream, &mut entity).await?;
         }
     }
 }
