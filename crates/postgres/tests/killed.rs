@@ -23,7 +23,8 @@ async fn what_was_acknowledged_on_message_db_outlives_the_server() -> Result {
     message_db::install_newest(&cluster)?;
     let store = Postgres::connect(&cluster.url(MESSAGE_DB)).await?;
     assert!(!store.schema().is_ours());
-    kill_under_load("postgres-killed-message-db", cluster, store).await
+    let load = Load::on(&store);
+    kill_under_load("postgres-killed-message-db", cluster, load).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,15 +32,33 @@ async fn what_was_acknowledged_on_our_schema_outlives_the_server() -> Result {
     let cluster = Cluster::durable("postgres-killed-ours")?;
     let store = Postgres::connect(&format!("{}&install=yes", cluster.url("postgres"))).await?;
     assert!(store.schema().is_ours());
-    kill_under_load("postgres-killed-ours", cluster, store).await
+    let load = Load::on(&store);
+    kill_under_load("postgres-killed-ours", cluster, load).await
 }
 
-async fn kill_under_load(name: &str, mut cluster: Cluster, store: Postgres) -> Result {
+/// They go together in groups, and each hears of its own write alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_writers_who_wait_together_each_hear_the_truth_on_message_db() -> Result {
+    let cluster = Cluster::durable("postgres-killed-crowd-message-db")?;
+    message_db::install_newest(&cluster)?;
+    let store = Postgres::connect(&cluster.url(MESSAGE_DB)).await?;
+    let load = Load::of_one_category(64, &store);
+    kill_under_load("postgres-killed-crowd-message-db", cluster, load).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_writers_who_wait_together_each_hear_the_truth_on_our_schema() -> Result {
+    let cluster = Cluster::durable("postgres-killed-crowd-ours")?;
+    let store = Postgres::connect(&format!("{}&install=yes", cluster.url("postgres"))).await?;
+    let load = Load::of_one_category(64, &store);
+    kill_under_load("postgres-killed-crowd-ours", cluster, load).await
+}
+
+async fn kill_under_load(name: &str, mut cluster: Cluster, mut load: Load) -> Result {
     let keeps = "DO $$ BEGIN
         ASSERT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') = 'on';
     END $$";
     execute(&mut raw(&cluster.url("postgres")).await?, keeps).await?;
-    let mut load = Load::on(&store);
     let end = Instant::now() + at_least()?;
     let mut kills = 0;
     loop {

@@ -15,10 +15,10 @@ use uuid::Uuid;
 
 use super::{Result, messages};
 
-const WRITERS: u128 = 8;
+const WRITERS: usize = 8;
 pub(crate) const CATEGORIES: [&str; 4] = ["account", "transfer", "loan", "audit"];
 
-/// Eight writers at work.
+/// Writers at work: eight, or as many as were asked for.
 pub(crate) struct Load {
     store: Postgres,
     acknowledged: Arc<Acknowledged>,
@@ -28,16 +28,28 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// Eight writers of four categories.
     pub(crate) fn on(store: &Postgres) -> Self {
+        Self::of(WRITERS, &CATEGORIES, store)
+    }
+
+    /// So many writers of one category, who wait for each other.
+    pub(crate) fn of_one_category(writers: usize, store: &Postgres) -> Self {
+        Self::of(writers, &["audit"], store)
+    }
+
+    fn of(count: usize, categories: &'static [&'static str], store: &Postgres) -> Self {
         let acknowledged = Arc::new(Acknowledged::default());
         let (server, is_up) = watch::channel(true);
         let (finish, is_over) = watch::channel(false);
         let mut writers = JoinSet::new();
-        for number in 0..WRITERS {
+        for (number, category) in categories.iter().cycle().take(count).enumerate() {
             let acknowledged = Arc::clone(&acknowledged);
             let (is_up, is_over) = (is_up.clone(), is_over.clone());
             let (store, tally) = (store.clone(), Tally::default());
-            writers.spawn(Writer { number, store, acknowledged, is_up, is_over, tally }.work());
+            let writer =
+                Writer { number, count, category, store, acknowledged, is_up, is_over, tally };
+            writers.spawn(writer.work());
         }
         Self { store: store.clone(), acknowledged, server, finish, writers }
     }
@@ -88,7 +100,7 @@ impl Load {
     }
 }
 
-/// What eight writers wrote.
+/// What all writers wrote.
 pub(crate) struct Written {
     /// The stream and the position of each message.
     pub(crate) found: HashMap<Uuid, (String, i64)>,
@@ -164,7 +176,10 @@ impl Tally {
 }
 
 struct Writer {
-    number: u128,
+    number: usize,
+    /// How many there are.
+    count: usize,
+    category: &'static str,
     store: Postgres,
     acknowledged: Arc<Acknowledged>,
     is_up: watch::Receiver<bool>,
@@ -186,19 +201,19 @@ struct Tally {
 impl Writer {
     /// Writes by turns to a stream of its own, whose version it knows, and to one that all share.
     async fn work(mut self) -> Result<(Vec<Call>, Tally)> {
-        let category = CATEGORIES.iter().cycle().nth(usize::try_from(self.number)?);
-        let category = category.ok_or("no category")?;
-        let own = StreamName::new(format!("{category}-{}", self.number))?;
+        let own = StreamName::new(format!("{}-of-{}", self.category, self.number))?;
         let shared = StreamName::new("audit-1")?;
         let mut version = None;
         let mut calls = Vec::new();
-        for round in (self.number..).step_by(usize::try_from(WRITERS)?) {
+        let rounds = (self.number..).step_by(self.count);
+        for (turn, round) in rounds.enumerate() {
             if *self.is_over.borrow() {
                 break;
             }
+            let round = u128::try_from(round)?;
             let count = if round % 5 < 3 { 1 } else { round % 17 + 2 };
             let messages = messages(round * 100..round * 100 + count)?;
-            let (stream, expected) = if (round / WRITERS).is_multiple_of(3) {
+            let (stream, expected) = if turn.is_multiple_of(3) {
                 (shared.clone(), ExpectedVersion::Any)
             } else {
                 (own.clone(), ExpectedVersion::from(version))
