@@ -61,7 +61,9 @@ impl Machine {
         }
         match progress {
             Ok(progress) => {
-                track.resume(progress.as_ref(), start, is_shared, now);
+                let began = progress.as_ref().and_then(|progress| progress.began);
+                let is_own = self.own_tests.remove(&lane).is_some_and(|own| began == Some(own));
+                track.resume(progress.as_ref(), start, (is_shared, is_own), now);
                 // What was parked by who had the lane before is to be known.
                 self.lot.look_again();
             }

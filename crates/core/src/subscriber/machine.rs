@@ -12,7 +12,7 @@ use super::queues::{Item, Key, Queues};
 use super::tenure::Tenure;
 use super::{Action, Lane, Options, Sharing, Stop};
 use crate::StreamName;
-use crate::store::{Place, Unit};
+use crate::store::{Began, Place, Unit};
 
 /// The subscriber: what it is doing, and how far it is.
 ///
@@ -46,6 +46,8 @@ pub struct Machine {
     pub(super) urgent: VecDeque<Action>,
     /// The lane that has a suspect to be handled while nothing else is.
     pub(super) tested: Option<Lane>,
+    /// The test that was recorded last in each lane: whoever finds his own, with a lease, had no crash.
+    pub(super) own_tests: BTreeMap<Lane, Began>,
     /// Lanes whose lease is being given up.
     pub(super) releasing: Vec<Lane>,
     /// Lanes that were given up since the leases were last to be renewed; the answer to that may be
@@ -97,6 +99,7 @@ impl Machine {
             is_held_up: false,
             urgent: VecDeque::new(),
             tested: None,
+            own_tests: BTreeMap::new(),
             releasing: Vec::new(),
             let_go: Vec::new(),
             stopping: None,
@@ -224,9 +227,11 @@ impl Machine {
                 is_failing: self.stopping == Some(Stop::Failed),
                 is_held: self.is_held_up || !track.full.is_empty() || self.queues.is_waiting(*lane),
             };
-            if let Some(record) = track.record(when) {
-                return Some(Action::Record(*lane, record));
+            let Some(record) = track.record(when) else { continue };
+            if let Some(test @ Began::Alone(..)) = record.began.filter(|_| track.is_live()) {
+                self.own_tests.insert(*lane, test);
             }
+            return Some(Action::Record(*lane, record));
         }
         None
     }

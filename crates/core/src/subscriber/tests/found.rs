@@ -188,3 +188,36 @@ fn a_lane_that_comes_while_nothing_is_left_to_read_is_read_at_once() {
     let is_read = |action: &Action| matches!(action, Action::Fetch(_, lanes) if lanes.contains(&1));
     assert!(actions.iter().any(is_read), "{actions:?}");
 }
+
+/// Whether the one suspect is parked, when a lease is lost after its test was recorded, and the lane is had
+/// again with this record in it.
+fn is_parked_after_a_lost_lease(found: Began) -> bool {
+    let options = Options { crashes: Some(1), ..options(10, 100) };
+    let mut bench = Bench::leased(options, &[(0, began(4, Began::Ahead(5)))]);
+    let test = bench.answer(page(&[5]));
+    let is_test = |it: &Action| {
+        matches!(it, Action::Record(0, Record { began: Some(Began::Alone(5, 0)), .. }))
+    };
+    assert!(test.iter().any(is_test), "{test:?}");
+    bench.answer(held([]));
+    bench.answer(Input::Recorded(0, Ok(())));
+    bench.after(ms(1000));
+    bench.answer(held([0]));
+    bench.answer(Input::Progress(0, Ok(Some(began(4, found)))));
+    bench.answer(Input::Recorded(0, Ok(())));
+    while bench.answer(Input::Notes(Ok(vec![]))).contains(&Action::ReadNotes) {}
+    // That of the page that was asked for before, and then that of this lane.
+    assert_eq!(bench.answer(page(&[])), [Action::Fetch(5, vec![0])]);
+    bench.answer(page(&[5])).iter().any(|it| matches!(it, Action::Park(..)))
+}
+
+/// It was found by the simulation.
+#[test]
+fn who_finds_his_own_test_after_a_lost_lease_had_no_crash() {
+    assert!(!is_parked_after_a_lost_lease(Began::Alone(5, 0)));
+}
+
+#[test]
+fn who_finds_the_test_of_another_after_a_lost_lease_counts_it() {
+    assert!(is_parked_after_a_lost_lease(Began::Alone(5, 1)));
+}
