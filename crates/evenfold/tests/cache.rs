@@ -211,6 +211,17 @@ mod age {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn one_reads_what_one_wrote_oneself_after_a_read_that_failed_too() {
+        let (_, recording, accounts) = at_most_a_second_old();
+        assert_eq!(balance(&accounts).await, 0);
+        let one = |_: &Account| Ok(vec![Deposited { amount: 1 }.into()]);
+        accounts.transact("1", one).await.unwrap();
+        recording.fail_reads(1);
+        assert!(accounts.load("1").await.unwrap_err().is_unavailable());
+        assert_eq!(balance(&accounts).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_decision_on_an_old_state_is_made_again_where_nothing_would_show_it() {
         let (store, _, accounts) = at_most_a_second_old();
         assert_eq!(balance(&accounts).await, 0);

@@ -67,15 +67,16 @@ struct Slot<S> {
     last: Mutex<Last<S>>,
 }
 
-/// The last read, and what the last one that succeeded came to.
+/// What the reads under the lock have come to.
 struct Last<S> {
-    /// Its number.
-    read: u64,
-    failed: bool,
+    /// The number of the last one that failed.
+    failed: u64,
     known: Option<Known<S>>,
 }
 
 struct Known<S> {
+    /// The number of the read that it is of.
+    read: u64,
     /// When its reading began.
     at: Instant,
     entity: Arc<Projection<S>>,
@@ -103,27 +104,26 @@ impl<S: Clone + Send + Sync + 'static> Slots<S> {
         // A read that begins from now on is as new as one of our own.
         let asked = slot.begun.load(Ordering::SeqCst);
         let mut last = slot.last.lock().await;
-        if last.began_after(asked) && last.failed {
-            // Whoever waited for a read that failed reads by itself: one behind the other they would
-            // wait for a store that does not answer as often as they are many.
-            let known = last.known.clone();
-            drop(last);
-            let known = read(loader, stream, known).await?;
-            return Ok(Loaded::Shared(known.entity, false));
-        }
         if let Some(known) = &last.known {
-            let is_new = last.began_after(asked);
+            let is_new = known.read > asked;
             let will_do = freshness == Freshness::AsCached
-                && last.began_after(slot.written.load(Ordering::SeqCst))
+                && known.read > slot.written.load(Ordering::SeqCst)
                 && known.at.elapsed() < self.options.max_age;
             if is_new || will_do {
                 return Ok(Loaded::Shared(Arc::<Projection<S>>::clone(&known.entity), !is_new));
             }
         }
         let number = slot.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let known = read(loader, stream, last.known.clone()).await;
-        (last.read, last.failed) = (number, known.is_err());
-        let known = known?;
+        if last.failed > asked {
+            // Whoever waited for a read that failed reads by itself: one behind the other they would
+            // wait for a store that does not answer as often as they are many.
+            let known = last.known.clone();
+            drop(last);
+            let known = read(loader, stream, number, known).await?;
+            return Ok(Loaded::Shared(known.entity, false));
+        }
+        let read = read(loader, stream, number, last.known.clone()).await;
+        let known = read.inspect_err(|_| last.failed = number)?;
         let entity = Arc::<Projection<S>>::clone(&known.entity);
         last.known = Some(known);
         Ok(Loaded::Shared(entity, false))
@@ -134,27 +134,21 @@ impl<S: Clone + Send + Sync + 'static> Slots<S> {
 async fn read<S: Clone + Send + Sync + 'static>(
     loader: &Loader<S>,
     stream: &StreamName,
+    number: u64,
     known: Option<Known<S>>,
 ) -> Result<Known<S>, Error> {
     let at = Instant::now();
     let Some(known) = known else {
         let (entity, kept) = loader.read(stream).await?;
-        return Ok(Known { at, entity: Arc::new(entity), kept });
+        return Ok(Known { read: number, at, entity: Arc::new(entity), kept });
     };
     let messages = loader.store.messages();
     match loader.projector.beyond(messages, stream, &known.entity).await? {
-        None => Ok(Known { at, ..known }),
+        None => Ok(Known { read: number, at, ..known }),
         Some(entity) => {
             let kept = loader.keep(stream, &entity, known.kept).await;
-            Ok(Known { at, entity: Arc::new(entity), kept })
+            Ok(Known { read: number, at, entity: Arc::new(entity), kept })
         }
-    }
-}
-
-impl<S> Last<S> {
-    /// Whether it began when this many reads had begun, or later.
-    fn began_after(&self, reads: u64) -> bool {
-        self.read > reads
     }
 }
 
@@ -181,7 +175,7 @@ impl<S: Clone + Send + Sync + 'static> Shelf<S> for Slots<S> {
 
 impl<S> Default for Slot<S> {
     fn default() -> Self {
-        let last = Mutex::new(Last { read: 0, failed: false, known: None });
+        let last = Mutex::new(Last { failed: 0, known: None });
         Self { begun: AtomicU64::new(0), written: AtomicU64::new(0), last }
     }
 }
