@@ -82,10 +82,10 @@ impl Machine {
     ) {
         match notes {
             Ok(notes) => {
-                self.lot.followed(Lot::follow_after(now), true);
                 for (stream, lane, queue) in notes {
                     self.lot.take(stream, lane, queue);
                 }
+                self.lot.followed(Lot::follow_after(now), true);
                 self.make_room();
             }
             Err(Fault::Unavailable) => self.lot.followed(self.again(now), false),
@@ -181,10 +181,7 @@ impl Machine {
         if !track.is_gone() {
             how(track, place);
         }
-        // The next is not tested before it is recorded that this one is over.
-        if !track.end_test() {
-            self.end_test(item.lane);
-        }
+        self.untested(item.lane, place);
         self.ended(item.lane);
     }
 
@@ -337,8 +334,9 @@ impl Machine {
         match recorded {
             Ok(()) => {
                 let is_new = !track.is_live();
-                track.recorded(now);
-                if !track.is_tested() {
+                track.recorded(now, self.stopping.is_some());
+                // The test of the next may have been asked for meanwhile.
+                if !track.is_tested() && !track.is_test_wanted {
                     self.end_test(lane);
                 }
                 self.release_held(lane);

@@ -34,9 +34,13 @@ impl Track {
         if self.phase == Phase::Taking || is_ending {
             return self.left_over();
         }
-        let (first, _) = self.ahead.front()?;
+        // What was passed by leaves the suspects behind it as they are.
+        let Some((first, _)) = self.ahead.front() else { return self.left_over() };
         if self.is_suspect(*first) {
-            return Some(Began::Alone(*first, self.crashes_of(*first)));
+            // A record that is due for another reason, while something else is under way, begins no
+            // test.
+            let test = self.test().filter(|it| self.is_test_wanted || self.began == Some(*it));
+            return test.or_else(|| self.left_over());
         }
         self.ahead.back().map(|(last, _)| Began::Ahead(*last))
     }
@@ -59,7 +63,7 @@ impl Track {
             is_held: when.is_held && !when.is_ending,
             is_last: is_ending,
         };
-        self.is_mark_wanted = false;
+        (self.is_mark_wanted, self.is_test_wanted) = (false, false);
         self.recording = Some((record, self.unrecorded));
         Some(record)
     }

@@ -34,6 +34,8 @@ pub(super) struct Track {
     pub(super) not_before: Duration,
     /// Some message may only begin when that is recorded.
     pub(super) is_mark_wanted: bool,
+    /// That record begins the test of a suspect: nothing else is under way.
+    pub(super) is_test_wanted: bool,
     /// The queues that wait for it.
     held: Vec<Key>,
     /// The queues that wait for room among the parked messages of their stream.
@@ -88,6 +90,7 @@ impl Track {
             recording: None,
             not_before: Duration::ZERO,
             is_mark_wanted: false,
+            is_test_wanted: false,
             held: Vec::new(),
             full: Vec::new(),
             suspects: None,
@@ -176,6 +179,16 @@ impl Track {
         at.is_ok_and(|at| self.ahead.get(at).is_some_and(|(_, is_finished)| !is_finished))
     }
 
+    /// Whether it is done with everything before this message, and not with the message.
+    pub(super) fn is_first(&self, place: Place) -> bool {
+        self.ahead.front().is_some_and(|(first, _)| *first == place)
+    }
+
+    /// Whether it is not done with everything before this message.
+    pub(super) fn is_behind(&self, place: Place) -> bool {
+        self.ahead.front().is_some_and(|(first, _)| *first < place)
+    }
+
     /// How many messages it holds.
     pub(super) fn ahead(&self) -> usize {
         self.ahead.len()
@@ -257,9 +270,9 @@ impl Track {
         self.recording.is_some()
     }
 
-    /// The record stands; whether it was the last.
-    pub(super) fn recorded(&mut self, now: Duration) -> bool {
-        let Some((record, counted)) = self.recording.take() else { return false };
+    /// The record stands. If it was to be the last and the lane is kept after all, it was not.
+    pub(super) fn recorded(&mut self, now: Duration, is_stopping: bool) {
+        let Some((record, counted)) = self.recording.take() else { return };
         self.recorded = record.done;
         self.began = record.began;
         self.is_held = record.is_held || record.is_last && self.is_held;
@@ -269,8 +282,7 @@ impl Track {
         if self.phase == Phase::Taking {
             self.phase = Phase::Live;
         }
-        self.is_ended = record.is_last;
-        record.is_last
+        self.is_ended = record.is_last && (self.is_draining || is_stopping);
     }
 
     /// The record does not stand, and is asked for again from this time on.

@@ -28,6 +28,9 @@ pub(super) struct Lot {
     /// The notes were read once to their end.
     is_known: bool,
     is_following: bool,
+    /// The streams of which nothing is parked any more since the notes began to be read, and the
+    /// version that says so: what is read may be older.
+    over: BTreeMap<StreamName, Option<Position>>,
     /// What is being read is too old to be all that must be known.
     is_too_old: bool,
     /// More would be parked in all than may be, so it stops.
@@ -85,6 +88,7 @@ impl Lot {
 
     pub(super) fn followed(&mut self, again: Duration, is_known: bool) {
         self.is_following = false;
+        self.over.clear();
         self.is_known |= is_known && !self.is_too_old;
         self.follow_at = if self.is_too_old && is_known { Duration::ZERO } else { again };
         self.is_too_old = false;
@@ -127,14 +131,15 @@ impl Lot {
             *known = queue.version();
         }
         let known = self.streams.get(&stream);
-        if known.is_some_and(|known| known.queue.version() > queue.version()) {
+        let version = known.map(|known| known.queue.version());
+        if version.or(self.over.get(&stream).copied()) > Some(queue.version()) {
             return;
         }
         let state = known.map_or(State::Still, |known| known.state);
         let attempts = known.map_or(0, |known| known.attempts);
         let begun = known.and_then(|known| known.begun);
         if queue.is_empty() && state != State::Busy {
-            self.forget(&stream);
+            self.forget(stream, queue.version());
             return;
         }
         self.streams.insert(stream.clone(), Spot { queue, lane, state, attempts, begun });
@@ -149,13 +154,15 @@ impl Lot {
         }
     }
 
-    fn forget(&mut self, stream: &StreamName) {
-        if let Some(spot) = self.streams.remove(stream) {
-            match spot.state {
-                State::Due => self.due.retain(|due| due != stream),
-                State::Waiting(at) => _ = self.timers.remove(&(at, stream.clone())),
-                State::Still | State::Busy => {}
-            }
+    /// Nothing of the stream is parked at this version.
+    fn forget(&mut self, stream: StreamName, version: Option<Position>) {
+        match self.streams.remove(&stream).map(|spot| spot.state) {
+            Some(State::Due) => self.due.retain(|due| *due != stream),
+            Some(State::Waiting(at)) => _ = self.timers.remove(&(at, stream.clone())),
+            Some(State::Still | State::Busy) | None => {}
+        }
+        if self.is_following {
+            self.over.insert(stream, version);
         }
     }
 
@@ -184,7 +191,7 @@ impl Lot {
     /// Begins with the next message that may be tried again, if it may be tried by us.
     pub(super) fn begin(
         &mut self,
-        may_begin: impl Fn(Lane, &ParkedMessage) -> bool,
+        may_begin: impl Fn(&StreamName, Lane, &ParkedMessage) -> bool,
     ) -> Option<(StreamName, Position, Lane)> {
         for _ in 0..self.due.len() {
             let stream = self.due.pop_front()?;
@@ -193,7 +200,7 @@ impl Lot {
                 spot.state = State::Still;
                 continue;
             };
-            if may_begin(spot.lane, due) {
+            if may_begin(&stream, spot.lane, due) {
                 let position = due.position;
                 spot.begin(position);
                 self.busy += 1;
@@ -241,7 +248,8 @@ impl Lot {
         let Some(spot) = self.streams.get_mut(stream) else { return };
         (spot.state, spot.attempts, spot.begun) = (State::Still, 0, None);
         if spot.queue.is_empty() {
-            self.streams.remove(stream);
+            let version = spot.queue.version();
+            self.forget(stream.clone(), version);
         } else {
             self.settle(stream.clone());
         }

@@ -228,7 +228,7 @@ impl Machine {
                 is_held: self.is_held_up || !track.full.is_empty() || self.queues.is_waiting(*lane),
             };
             let Some(record) = track.record(when) else { continue };
-            if let Some(test @ Began::Alone(..)) = record.began.filter(|_| track.is_live()) {
+            if let Some(test) = track.test().filter(|it| record.began == Some(*it)) {
                 self.own_tests.insert(*lane, test);
             }
             return Some(Action::Record(*lane, record));

@@ -129,6 +129,12 @@ impl Queues {
         self.by_key.get(self.running.get(&place)?)?.items.front()
     }
 
+    /// Whether a message of the stream is being handled.
+    pub(super) fn is_running(&self, stream: &StreamName) -> bool {
+        let queue = self.by_key.get(&Key::Stream(stream.clone()));
+        queue.is_some_and(|queue| queue.state == State::Running)
+    }
+
     /// How often the message that is being handled has failed.
     pub(super) fn attempts(&self, place: Place) -> u32 {
         let queue = self.running.get(&place).and_then(|key| self.by_key.get(key));

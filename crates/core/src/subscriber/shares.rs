@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::lane::Track;
 use super::machine::Reader;
 use super::{Action, Fault, Lane, Machine};
+use crate::store::Place;
 
 impl Machine {
     pub(super) fn held(&mut self, held: Result<(Vec<Lane>, Vec<Lane>), Fault>, now: Duration) {
@@ -89,10 +90,22 @@ impl Machine {
         self.end_test(lane);
     }
 
+    /// The message is not tested, or not any more. Nothing else begins before that is recorded, if it
+    /// was recorded that the test begins.
+    pub(super) fn untested(&mut self, lane: Lane, place: Place) {
+        let Some(track) = self.lanes.get_mut(&lane) else { return };
+        if !track.is_behind(place) && !track.end_test() {
+            self.end_test(lane);
+        }
+    }
+
     /// If a suspect of this lane is being tested, others may begin again.
     pub(super) fn end_test(&mut self, lane: Lane) {
         if self.tested == Some(lane) {
             self.tested = None;
+            if let Some(track) = self.lanes.get_mut(&lane) {
+                track.is_test_wanted = false;
+            }
             self.release_held(lane);
         }
     }

@@ -13,10 +13,12 @@ impl Track {
         if self.is_suspect(place) {
             return self.leave_alone(place, limit, is_alone);
         }
-        match self.began {
-            Some(Began::Ahead(to)) if place <= to => Leave::Granted,
-            _ => self.wait_for_mark(),
+        let is_marked = |began| matches!(began, Some(Began::Ahead(to)) if place <= to);
+        if is_marked(self.began) {
+            return Leave::Granted;
         }
+        self.is_mark_wanted |= !is_marked(self.on_its_way());
+        Leave::Held
     }
 
     /// Whether a record is on its way that must land before anything is committed after it.
@@ -28,18 +30,18 @@ impl Track {
 
     /// Whether a message is a suspect, and its turn has come.
     pub(super) fn is_to_be_tested(&self, place: Place, options: &Options) -> bool {
-        let is_first = self.ahead.front().is_some_and(|(first, _)| *first == place);
         let is_over = |limit| self.crashes_of(place) >= limit;
-        is_first && self.is_suspect(place) && !options.crashes.is_none_or(is_over)
+        self.is_first(place) && self.is_suspect(place) && !options.crashes.is_none_or(is_over)
     }
 
     /// Whether it is recorded that a suspect is being tested.
     pub(super) fn is_tested(&self) -> bool {
-        matches!(self.began, Some(Began::Alone(..)))
+        matches!(self.began, Some(Began::Alone(..))) && self.began != self.left_over()
     }
 
     /// Asks for a record that the test of a suspect is over, if one has to say so.
     pub(super) fn end_test(&mut self) -> bool {
+        self.is_test_wanted = false;
         self.is_mark_wanted |= self.is_tested();
         self.is_tested()
     }
@@ -52,7 +54,7 @@ impl Track {
 
     /// A suspect comes by itself, with a count of its own recorded before it begins.
     fn leave_alone(&mut self, place: Place, limit: u32, is_alone: bool) -> Leave {
-        if self.running > 0 || self.ahead.front().is_none_or(|(first, _)| *first != place) {
+        if self.running > 0 || !self.is_first(place) {
             return Leave::Held;
         }
         let crashes = self.crashes_of(place);
@@ -62,19 +64,29 @@ impl Track {
         if !is_alone {
             return Leave::Held;
         }
-        if self.began == Some(Began::Alone(place, crashes)) {
+        let test = Some(Began::Alone(place, crashes));
+        if self.began == test {
             return Leave::Granted;
         }
-        self.wait_for_mark()
+        if self.on_its_way() != test {
+            (self.is_mark_wanted, self.is_test_wanted) = (true, true);
+        }
+        Leave::Held
+    }
+
+    /// What the record that is on its way says of what is begun.
+    fn on_its_way(&self) -> Option<Began> {
+        self.recording.and_then(|(record, _)| record.began)
+    }
+
+    /// What is recorded before the first message is tested, if that is a suspect.
+    pub(super) fn test(&self) -> Option<Began> {
+        let (first, _) = self.ahead.front().filter(|(first, _)| self.is_suspect(*first))?;
+        Some(Began::Alone(*first, self.crashes_of(*first)))
     }
 
     pub(super) fn crashes_of(&self, place: Place) -> u32 {
         self.crashed.filter(|(crashed, _)| *crashed == place).map_or(0, |(_, crashes)| crashes)
-    }
-
-    fn wait_for_mark(&mut self) -> Leave {
-        self.is_mark_wanted = true;
-        Leave::Held
     }
 
     /// What somebody else began and nobody has looked into yet, so that it is still known when this

@@ -2,28 +2,30 @@
 //!
 //! Owns what holds a message back. What was read stands in `queues.rs`, what is parked in `lot.rs`.
 
-use super::lane::Leave;
+use super::lane::{Leave, Track};
 use super::machine::is_open;
 use super::queues::Item;
 use super::{Action, Cause, Lane, Machine};
 use crate::StreamName;
-use crate::store::{ParkedMessage, ParkedQueue, Place, Progress};
+use crate::store::{ParkedQueue, Place, Progress};
 
 /// How many messages are parked at most, of all streams: more than this is no matter of messages.
 const PARKED_IN_ALL: usize = 10_000;
 
 impl Machine {
     pub(super) fn next_replay(&mut self) -> Option<Action> {
-        if !self.lot.is_known() || !self.has_room() {
+        if !self.lot.is_known() || !self.has_room() || self.tested().is_some() {
             return None;
         }
         let (is_committed, unit) = (self.options.transactional, self.unit);
-        let (stream, position, lane) = self.lot.begin(|lane, due| {
+        let (stream, position, lane) = self.lot.begin(|stream, lane, due| {
             let track = self.lanes.get(&lane).filter(|track| is_open(track));
             // Until it is recorded that the message is passed, whoever comes next handles it, so its
             // effects are not committed in another way.
-            track
-                .is_some_and(|track| !is_committed || track.has_recorded(unit.place_of_parked(due)))
+            let is_passed = |track: &Track| track.has_recorded(unit.place_of_parked(due));
+            // Another process may have parked it, after its lease, while this one handles the next.
+            let is_free = !self.queues.is_running(stream);
+            is_free && track.is_some_and(|track| !is_committed || is_passed(track))
         })?;
         if let Some(track) = self.lanes.get_mut(&lane) {
             track.running += 1;
@@ -33,7 +35,11 @@ impl Machine {
 
     fn has_room(&self) -> bool {
         let running = self.queues.running() + self.lot.busy();
-        running < usize::try_from(self.options.concurrency).unwrap_or(usize::MAX)
+        let room = usize::try_from(self.options.concurrency).unwrap_or(usize::MAX);
+        // Where a lane was lost in the middle of a test, that it is over is recorded first.
+        let is_known = |track: &Track| track.is_live() || track.is_gone();
+        let mut tests = self.own_tests.keys().filter_map(|lane| self.lanes.get(lane));
+        running < room && tests.all(is_known)
     }
 
     pub(super) fn next_message(&mut self) -> Option<Action> {
@@ -46,7 +52,7 @@ impl Machine {
             let is_behind = self.lot.holds_back(&item.stream);
             if self.is_kept_back(item) {
                 self.lanes.get_mut(&lane)?.full.extend(self.queues.hold());
-                self.end_test(lane);
+                self.untested(lane, place);
                 continue;
             }
             let verdict = self.queues.verdict();
@@ -83,15 +89,23 @@ impl Machine {
         self.lot.holds_back(&item.stream) && self.is_full(item) || self.lot.is_ending(&item.stream)
     }
 
-    /// Whether as many messages of its stream are parked as may be, and it is none of them.
+    /// Whether as many messages of its stream are parked as may be, and it is none of them. One that
+    /// stands before them is what they wait for: it was parked too, and given up before its record.
     fn is_full(&self, item: &Item) -> bool {
         let limit = usize::try_from(self.options.parked_limit).unwrap_or(usize::MAX);
-        self.lot.parked_of(&item.stream).count() >= limit && !self.is_parked(item)
+        let mut places = self.parked_places(item);
+        let is_after = places.next().is_some_and(|first| first < item.place);
+        is_after && self.lot.parked_of(&item.stream).count() >= limit && !self.is_parked(item)
     }
 
     fn is_parked(&self, item: &Item) -> bool {
-        let is_it = |parked: &ParkedMessage| self.unit.place_of_parked(parked) == item.place;
-        self.lot.parked_of(&item.stream).any(is_it)
+        self.parked_places(item).any(|place| place == item.place)
+    }
+
+    /// The places of what is parked of the stream of a message, in their order.
+    fn parked_places(&self, item: &Item) -> impl Iterator<Item = Place> {
+        let parked = self.lot.parked_of(&item.stream);
+        parked.map(|parked| self.unit.place_of_parked(parked))
     }
 
     /// Whether there is no room in the lot for the message that is next.
@@ -114,10 +128,15 @@ impl Machine {
         std::mem::take(&mut self.lot.is_overfull)
     }
 
+    /// The lane that has a suspect to be handled while nothing else is, if it may begin with it.
+    fn tested(&self) -> Option<Lane> {
+        self.tested.filter(|tested| self.lanes.get(tested).is_some_and(is_open))
+    }
+
     /// Whether a message may begin now.
     fn leave(&mut self, place: Place, lane: Lane, verdict: Option<Cause>) -> Option<Leave> {
         let is_under_way = self.running() > 0;
-        let tested = self.tested.filter(|tested| self.lanes.get(tested).is_some_and(is_open));
+        let tested = self.tested();
         let track = self.lanes.get_mut(&lane)?;
         if !is_open(track) || track.is_committing(&self.options) {
             return Some(Leave::Held);

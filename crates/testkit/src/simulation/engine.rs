@@ -324,6 +324,8 @@ impl World<'_> {
         if is_landed {
             self.note(|| format!("lane {lane} is recorded at {done:?}"));
             if let Some(place) = with {
+                let told = self.truth.at(place)?;
+                told.is_parked_beside |= told.is_parked;
                 self.complete(place)?;
             }
             self.truth.recorded(lane, done)?;

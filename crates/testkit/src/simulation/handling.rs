@@ -103,6 +103,7 @@ impl World<'_> {
         let told = self.truth.at(place)?;
         let (stream, position, fate) = (told.item.stream.clone(), told.position, told.fate);
         let is_to_blame = !matches!(cause, Cause::Crashed(_)) || fate == Fate::Poison;
+        let is_to_blame = is_to_blame || told.is_suspected;
         hold(Law::Poison, !is_counted || is_to_blame, || {
             format!("{place} is parked for {cause:?}, and brings nothing down")
         })?;
@@ -111,6 +112,7 @@ impl World<'_> {
         if queue.at(position).is_none() && !is_free {
             let told = self.truth.at(place)?;
             (told.is_parked, told.was_parked) = (true, true);
+            told.is_parked_beside |= told.is_done;
             self.tally.parked += 1;
             queue = self.store.note(&stream, parked(place, position, cause));
         }

@@ -24,11 +24,12 @@ pub enum Law {
     HeldBack,
     /// No message of a lane begins after the lease of the lane is over.
     Leases,
-    /// Where the effects of a message are committed with the progress, they are applied once.
+    /// Where the effects of a message are committed with the progress, they are applied once; of one that
+    /// is parked and committed, by two processes of which one has lost its lane, perhaps twice.
     ExactlyOnce,
     /// A message that brings the process down is parked, after as many crashes as are allowed, and one
     /// more for itself and for each other such message of its lane before it; no other is parked for
-    /// that.
+    /// that, unless a process stopped and could not tell the store that it has ended in order.
     Poison,
     /// No more messages are held or handled at a time than the options say, and one of a stream.
     Bounded,
@@ -76,6 +77,10 @@ pub(super) struct Told {
     pub(super) is_parked: bool,
     pub(super) was_parked: bool,
     pub(super) is_discarded: bool,
+    /// It is parked and was committed, by two processes of which one had lost its lane.
+    pub(super) is_parked_beside: bool,
+    /// A process stopped while it stood in the store that it is tested.
+    pub(super) is_suspected: bool,
 }
 
 impl Told {
@@ -93,6 +98,8 @@ impl Told {
             is_parked: false,
             was_parked: false,
             is_discarded: false,
+            is_parked_beside: false,
+            is_suspected: false,
         }
     }
 
@@ -125,11 +132,12 @@ impl Truth {
         self.messages.get_mut(&place).ok_or_else(unknown)
     }
 
-    /// How many messages of its lane bring the process down, up to this one.
+    /// How many messages of its lane bring the process down or seemed to, up to this one.
     pub(super) fn poison_up_to(&self, place: Place) -> u32 {
         let lane = self.lane_of(place).unwrap_or_default();
         let before = self.of_lane(lane).take_while(|told| told.item.place <= place);
-        u32::try_from(before.filter(|told| told.fate == Fate::Poison).count()).unwrap_or(u32::MAX)
+        let is_poison = |told: &&Told| told.fate == Fate::Poison || told.is_suspected;
+        u32::try_from(before.filter(is_poison).count()).unwrap_or(u32::MAX)
     }
 
     /// A person gives a parked message up.
@@ -182,14 +190,16 @@ impl Truth {
         let (is_first, lane) = (!told.is_done, told.item.lane);
         told.is_done = true;
         told.effects += 1;
-        let effects = told.effects;
-        hold(Law::ExactlyOnce, !is_once || effects == 1, || {
+        let (effects, is_late) = (told.effects, told.is_parked_beside);
+        hold(Law::ExactlyOnce, !is_once || effects == 1 || is_late, || {
             format!("the effects of {place} were applied {effects} times")
         })?;
         if !is_first {
             return Ok(());
         }
-        let early = self.before(place).find(|told| !(told.is_done || told.is_over()));
+        // Who has lost the lane may park again what was done with or given up.
+        let is_early = |told: &&Told| !(told.is_done || told.is_discarded || told.is_over());
+        let early = self.before(place).find(is_early);
         hold(Law::Order, early.is_none(), || {
             let early = early.map(|told| told.item.place);
             format!("{place} is done before {early:?} of its stream")
@@ -242,7 +252,8 @@ impl Truth {
     pub(super) fn ends(&self, is_once: bool) -> Kept {
         let lost = self.all().find(|told| !told.is_over());
         hold(Law::NothingLost, lost.is_none(), || format!("not over at the end: {lost:?}"))?;
-        let once = |told: &Told| told.effects == 1 || told.effects == 0 && !told.is_done;
+        let never = |told: &Told| told.effects == 0 && !told.is_done;
+        let once = |told: &Told| told.effects == 1 || told.is_parked_beside || never(told);
         let other = self.all().find(|told| is_once && !once(told));
         hold(Law::ExactlyOnce, other.is_none(), || format!("not once at the end: {other:?}"))
     }

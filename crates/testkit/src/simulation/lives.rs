@@ -37,8 +37,12 @@ impl World<'_> {
     pub(super) fn stopped(&mut self, index: usize, why: Stop) -> Kept {
         self.note(|| format!("p{index} stopped: {why:?}"));
         let Some(process) = self.processes.get(index) else { return Ok(()) };
-        if why == Stop::Requested {
+        // Where lanes are leased, it was looked at before they were given up.
+        if why == Stop::Requested && self.scenario.term.is_none() {
             process.machine.lanes().try_for_each(|lane| self.drained(index, lane))?;
+        }
+        for place in self.store.tested() {
+            self.truth.at(place)?.is_suspected = true;
         }
         self.down(index);
         Ok(())

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use evenfold_core::store::{LeaseGroup, Note, ParkedQueue, Place, Progress};
+use evenfold_core::store::{Began, LeaseGroup, Note, ParkedQueue, Place, Progress};
 use evenfold_core::subscriber::{Item, Lane};
 use evenfold_core::{Position, StreamName};
 
@@ -57,6 +57,16 @@ impl Store {
     pub(super) fn progress(&self, lane: Lane) -> (usize, Option<Progress>) {
         let records = self.positions.get(&lane).map_or(&[][..], Vec::as_slice);
         (records.len(), records.last().map(|(_, progress)| progress.clone()))
+    }
+
+    /// The messages of which it stands here that they are handled while nothing else is.
+    pub(super) fn tested(&self) -> Vec<Place> {
+        let last = self.positions.values().filter_map(|records| records.last());
+        let tested = last.filter_map(|(_, progress)| match progress.began {
+            Some(Began::Alone(place, _)) => Some(place),
+            _ => None,
+        });
+        tested.collect()
     }
 
     /// The id for the next record.

@@ -221,3 +221,68 @@ fn who_finds_his_own_test_after_a_lost_lease_had_no_crash() {
 fn who_finds_the_test_of_another_after_a_lost_lease_counts_it() {
     assert!(is_parked_after_a_lost_lease(Began::Alone(5, 1)));
 }
+
+#[test]
+fn notes_that_are_older_than_the_end_of_a_replay_bring_nothing_back() {
+    let mut bench = Bench::alone(options(10, 100), Some(4));
+    let stream = item(5, 9).stream;
+    let old = parked(0, 3, None);
+    assert!(bench.after(Duration::from_secs(1)).contains(&Action::ReadNotes));
+    let actions = bench.answer(Input::Notes(Ok(vec![(stream.clone(), 0, old.clone())])));
+    assert!(actions.contains(&Action::Replay(stream.clone(), Position::START)), "{actions:?}");
+    assert!(bench.after(Duration::from_secs(1)).contains(&Action::ReadNotes));
+    let mut none = old.clone();
+    none.noted(Note::Replayed { position: Position::START }, Position::START.next());
+    bench.answer(Input::Replayed(stream.clone(), Outcome::Done, none));
+    let actions = bench.answer(Input::Notes(Ok(vec![(stream.clone(), 0, old.clone())])));
+    assert_eq!((bench.machine.parked(), actions), (0, vec![]));
+    // What is read from then on counts.
+    assert!(bench.after(Duration::from_secs(1)).contains(&Action::ReadNotes));
+    bench.answer(Input::Notes(Ok(vec![(stream, 0, old)])));
+    assert_eq!(bench.machine.parked(), 1);
+}
+
+#[test]
+fn a_lane_that_is_kept_after_its_last_record_was_asked_for_is_recorded_again_before_it_is_given_up()
+{
+    let mut bench = Bench::leased(options(10, 100), &[(0, Progress::at(4)), (1, Progress::at(4))]);
+    bench.answer(page(&[5]));
+    bench.answer(handled(5));
+    let last = |done| Action::Record(0, Record { is_last: true, ..record(done) });
+    let is_renew = |action: &Action| *action == Action::Renew;
+    assert!(bench.after(TERM / 3).iter().any(is_renew));
+    let too_many = Input::Held(Ok((vec![0, 1], vec![0])));
+    assert!(bench.answer(too_many.clone()).contains(&last(5)));
+    assert!(bench.after(TERM / 3).iter().any(is_renew));
+    bench.answer(held([0, 1]));
+    bench.answer(Input::Recorded(0, Ok(())));
+    bench.answer(page(&[6]));
+    bench.answer(handled(6));
+    assert!(bench.after(TERM / 3).iter().any(is_renew));
+    let actions = bench.answer(too_many);
+    assert!(actions.contains(&last(6)), "{actions:?}");
+    assert!(!actions.contains(&Action::Release(0)), "{actions:?}");
+    assert!(bench.answer(Input::Recorded(0, Ok(()))).contains(&Action::Release(0)));
+}
+
+#[test]
+fn what_stands_before_all_that_is_parked_of_a_full_stream_is_parked_too() {
+    let options = Options { transactional: true, parked_limit: 1, ..options(10, 100) };
+    let mut bench = Bench::alone(options, Some(4));
+    // 5 was parked and given up, and the process ended before it recorded that 5 is passed.
+    bench.machine.answer(page(&[5, 6]), bench.now);
+    let notes = vec![(item(5, 0).stream, 0, parked(1, 6, None))];
+    let actions = bench.answer(Input::Notes(Ok(notes)));
+    assert!(actions.contains(&Action::Park(5, Cause::Behind)), "{actions:?}");
+}
+
+#[test]
+fn a_replay_does_not_begin_beside_a_message_of_its_stream() {
+    let mut bench = Bench::alone(Options { concurrency: 2, ..options(10, 100) }, Some(4));
+    assert!(bench.answer(page(&[5])).contains(&Action::Handle(5, None)));
+    // Who had the lane before parked one after his lease.
+    let notes = vec![(item(5, 0).stream, 0, parked(0, 4, None))];
+    let is_replay = |action: &Action| matches!(action, Action::Replay(..));
+    assert!(!bench.answer(Input::Notes(Ok(notes))).iter().any(is_replay));
+    assert!(bench.answer(handled(5)).iter().any(is_replay));
+}

@@ -1,9 +1,10 @@
 //! The laws of the machine, over any history of answers; in `records.rs` what is recorded, in
-//! `found.rs` the faults that the simulation found.
+//! `suspects.rs` what is begun after a crash, in `found.rs` the faults that the simulation found.
 
 mod found;
 mod parked;
 mod records;
+mod suspects;
 
 use proptest::prelude::*;
 
