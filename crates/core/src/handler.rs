@@ -35,6 +35,13 @@ pub trait Handler: Send + Sync + 'static {
     /// The name of the handler in logs, and in the ids of what it writes: pinned, like a type name.
     const NAME: &'static str;
 
+    /// Whether messages of this type of the set are skipped by name, so that a subscriber need not read
+    /// them.
+    fn skips(message_type: &str) -> bool {
+        let _ = message_type;
+        false
+    }
+
     /// Handles one message.
     ///
     /// # Errors
@@ -74,6 +81,7 @@ pub trait Handle<M>: Send + Sync + 'static {
 pub struct Received<M> {
     message: M,
     is_replay: bool,
+    has_metadata: bool,
     origin: Arc<Origin>,
 }
 
@@ -101,7 +109,7 @@ impl<M> Received<M> {
         let (recorded, receiver) = (recorded.into(), receiver.into());
         let metadata = recorded.metadata()?;
         let origin = Origin { recorded, metadata, receiver, followed: Mutex::default() };
-        Ok(Self { message, is_replay: false, origin: Arc::new(origin) })
+        Ok(Self { message, is_replay: false, has_metadata: true, origin: Arc::new(origin) })
     }
 
     /// The same message, which was handled before and comes again to rebuild what was made of it.
@@ -120,9 +128,30 @@ impl<M> Received<M> {
         self.is_replay
     }
 
+    /// The same message, of which the metadata was not read: nothing can follow it.
+    #[must_use]
+    pub fn without_metadata(self) -> Self {
+        Self { has_metadata: false, ..self }
+    }
+
+    /// Demands that the metadata was read, for whoever follows the message or replies to it.
+    ///
+    /// # Errors
+    ///
+    /// When the subscriber asked for none.
+    pub fn require_metadata(&self) -> Result<(), Invalid> {
+        if self.has_metadata {
+            return Ok(());
+        }
+        let rule = "its subscriber reads no metadata, so nothing can follow it; leave out \
+                    `.without_metadata()`";
+        Err(Invalid::new("message to follow", &self.recorded().message_type, rule))
+    }
+
     /// The same origin with what `f` makes of the message.
     pub fn map<N>(self, f: impl FnOnce(M) -> N) -> Received<N> {
-        Received { message: f(self.message), is_replay: self.is_replay, origin: self.origin }
+        let Self { message, is_replay, has_metadata, origin } = self;
+        Received { message: f(message), is_replay, has_metadata, origin }
     }
 
     /// The message alone.
@@ -132,8 +161,8 @@ impl<M> Received<M> {
 
     /// The message with the same origin, apart.
     pub(crate) fn split(self) -> (M, Received<()>) {
-        let Self { message, is_replay, origin } = self;
-        (message, Received { message: (), is_replay, origin })
+        let Self { message, is_replay, has_metadata, origin } = self;
+        (message, Received { message: (), is_replay, has_metadata, origin })
     }
 
     /// The message as it was recorded, with its place.
@@ -161,8 +190,8 @@ impl<M> Received<M> {
 
     /// The same origin without the message.
     pub fn origin(&self) -> Received<()> {
-        let origin = Arc::clone(&self.origin);
-        Received { message: (), is_replay: self.is_replay, origin }
+        let (is_replay, has_metadata) = (self.is_replay, self.has_metadata);
+        Received { message: (), is_replay, has_metadata, origin: Arc::clone(&self.origin) }
     }
 
     /// The ids of the messages that one write to a stream gets by following this message.
@@ -175,8 +204,9 @@ impl<M> Received<M> {
     /// # Errors
     ///
     /// When a write to this stream under this step has [settled](Self::followed) already: the second
-    /// would be taken for the first.
+    /// would be taken for the first. When the [metadata](Self::require_metadata) was not read.
     pub fn ids_for(&self, stream: &StreamName, step: &str) -> Result<BatchIds, Invalid> {
+        self.require_metadata()?;
         if self.followers().contains(&(stream.clone(), step.to_owned())) {
             let rule = if step.is_empty() {
                 "the message was followed to this stream before; name each write: `.step(\"…\")`"

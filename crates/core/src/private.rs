@@ -193,3 +193,8 @@ const fn same(mut one: &[u8], mut other: &[u8]) -> bool {
         }
     }
 }
+
+/// Whether this is the name of a type of message, or an alias of it.
+pub fn is_named<M: Message>(message_type: &str) -> bool {
+    *message_type == *M::TYPE || M::ALIASES.contains(&message_type)
+}

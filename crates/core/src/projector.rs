@@ -70,6 +70,8 @@ pub struct Projector<S> {
     batch: BatchSize,
     until: Option<Position>,
     until_time: Option<OffsetDateTime>,
+    /// Something that it runs looks at more of a message than its data and its place.
+    needs_metadata: bool,
 }
 
 /// A projector that has a default state and no reducer yet; it cannot run before it has one.
@@ -90,6 +92,7 @@ impl<S: Reducer + Default> Projector<S> {
     /// The projector of a state that has a `#[reducer]` block, beginning with its default.
     pub fn of_reducer() -> Self {
         let mut projector = Self::with(Arc::new(S::default));
+        projector.needs_metadata = S::READS_RECORDED;
         let reduce: ReduceFn<S> = Arc::new(reduce_recorded);
         for message_type in S::Set::TYPES {
             projector.reducers.insert(message_type, Arc::clone(&reduce));
@@ -126,6 +129,7 @@ impl<S: Send + 'static> Projector<S> {
             batch: BatchSize::DEFAULT,
             until: None,
             until_time: None,
+            needs_metadata: false,
         }
     }
 
@@ -155,6 +159,7 @@ impl<S: Send + 'static> Projector<S> {
         F: Fn(&Recorded) -> Result<Option<Recorded>, HandlerError> + Send + Sync + 'static,
     {
         self.converters.push(convert);
+        self.needs_metadata = true;
         self
     }
 
@@ -233,7 +238,7 @@ impl<S: Send + 'static> Projector<S> {
     ) -> Result<(), Error> {
         loop {
             let from = projection.version.map_or(Position::START, Position::next);
-            let page = store.read_stream(stream, from, self.batch).await?;
+            let page = self.read(store, stream, from).await?;
             if !self.reduce_page(projection, &page)? || page.len() < self.batch.as_len() {
                 return Ok(());
             }
@@ -256,7 +261,7 @@ impl<S: Send + 'static> Projector<S> {
         S: Clone + Sync,
     {
         let from = known.version.map_or(Position::START, Position::next);
-        let page = store.read_stream(stream, from, self.batch).await?;
+        let page = self.read(store, stream, from).await?;
         if page.is_empty() {
             return Ok(None);
         }
@@ -265,6 +270,20 @@ impl<S: Send + 'static> Projector<S> {
             self.refresh(store, stream, &mut next).await?;
         }
         Ok(Some(next))
+    }
+
+    /// Reads a page, of which no more than is looked at.
+    async fn read<R: ReadStore + ?Sized>(
+        &self,
+        store: &R,
+        stream: &StreamName,
+        from: Position,
+    ) -> Result<Vec<Recorded>, Error> {
+        if self.needs_metadata {
+            store.read_stream(stream, from, self.batch).await
+        } else {
+            store.read_stream_data(stream, from, self.batch).await
+        }
     }
 
     /// Whether the page was reduced to its end.

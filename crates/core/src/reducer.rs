@@ -21,6 +21,10 @@ pub trait Reducer: Sized + Send + 'static {
     /// The set of messages that go into this state.
     type Set: Messages;
 
+    /// Whether a reducer takes the message as it is recorded too, with its metadata, which is not read
+    /// from the store otherwise.
+    const READS_RECORDED: bool = true;
+
     /// Takes in one message.
     ///
     /// # Errors

@@ -36,6 +36,11 @@ impl Marks {
         }
     }
 
+    /// Demands that what is followed was read with its metadata.
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.following.as_ref().map_or(Ok(()), Received::require_metadata)
+    }
+
     /// The same, even if a write like this one was made before; it may have been rolled back.
     pub(crate) fn ids_again(&self, stream: &StreamName) -> Option<BatchIds> {
         let of_received = self.following.as_ref().map(|it| it.ids_again(stream, &self.step));

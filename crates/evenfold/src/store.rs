@@ -148,7 +148,8 @@ impl Store {
         let Some(stream) = to.metadata().reply_stream_name.clone() else {
             let rule = "it has no reply stream name in its metadata";
             let Recorded { message_type, .. } = to.recorded();
-            let refused = Invalid::new("message to reply to", message_type, rule);
+            let none = Invalid::new("message to reply to", message_type, rule);
+            let refused = to.require_metadata().err().unwrap_or(none);
             return Write {
                 stream: Err(refused.into()),
                 ..self.write(StreamName::stored(""), message)
@@ -320,6 +321,7 @@ impl Write<'_> {
     /// Those of the write itself.
     pub async fn through<W: WriteStore + ?Sized>(self, writer: &W) -> Result<Written, Error> {
         let (stream, mut messages) = (self.stream?, self.messages?);
+        self.marks.check()?;
         let followed_before = self.marks.ids(&stream).err();
         self.marks.put_on(&mut messages, self.marks.ids_again(&stream));
         let written = writer.write(&stream, &messages, self.expected).await;

@@ -12,21 +12,12 @@ use evenfold::stores::BatchSize;
 use evenfold::{Entities, EntityCache, Position, Store, Transacted};
 use evenfold_testkit::{Held, Outcome, Recording};
 use futures::future::join_all;
-use story::{Account, Deposited, Withdrawn, recording};
+use story::{Account, Deposited, Withdrawn, balance, deposit_at_once, recording};
 use tokio::task::JoinHandle;
-
-async fn deposit(store: &Store, amounts: impl IntoIterator<Item = u64>) {
-    let events = amounts.into_iter().map(|amount| Deposited { amount });
-    store.write_all("account-1", events).await.unwrap();
-}
 
 fn load(accounts: &Entities<Account>) -> JoinHandle<Result<u64, Error>> {
     let accounts = accounts.clone();
     tokio::spawn(async move { Ok(accounts.load("1").await?.state.balance) })
-}
-
-async fn balance(accounts: &Entities<Account>) -> u64 {
-    accounts.load("1").await.unwrap().state.balance
 }
 
 fn cached() -> (Store, Arc<Recording>, Entities<Account>) {
@@ -39,12 +30,12 @@ fn cached() -> (Store, Arc<Recording>, Entities<Account>) {
 async fn only_what_is_new_is_read_and_all_of_it() {
     let (store, recording, accounts) = cached();
     let accounts = accounts.projected_by(of_pages(2));
-    deposit(&store, [1; 7]).await;
+    deposit_at_once(&store, [1; 7]).await;
     assert_eq!(balance(&accounts).await, 7);
     assert_eq!(recording.reads(), 4, "pages of 2, the last of them not full");
     assert_eq!(balance(&accounts).await, 7);
     assert_eq!(recording.reads(), 5, "one round trip for what is in the cache");
-    deposit(&store, [1; 5]).await;
+    deposit_at_once(&store, [1; 5]).await;
     assert_eq!(balance(&accounts).await, 12);
     assert_eq!(recording.reads(), 8);
 }
@@ -56,12 +47,12 @@ fn of_pages(size: i64) -> Projector<Account> {
 #[tokio::test]
 async fn those_who_ask_while_it_is_read_share_the_next_read() {
     let (store, recording, accounts) = cached();
-    deposit(&store, [1]).await;
+    deposit_at_once(&store, [1]).await;
     let mut held = recording.hold_next_read();
     let first = load(&accounts);
     held.reached().await;
     // The one under way may have begun before this was written, so they must not take it.
-    deposit(&store, [1]).await;
+    deposit_at_once(&store, [1]).await;
     let others = join_all((0..100).map(|_| balance(&accounts)));
     let (others, ()) = futures::join!(others, async { held.let_go() });
     assert_eq!(others, [2; 100]);
@@ -72,7 +63,7 @@ async fn those_who_ask_while_it_is_read_share_the_next_read() {
 #[tokio::test]
 async fn those_who_wait_for_a_read_that_fails_read_by_themselves_and_at_once() {
     let (store, recording, accounts) = cached();
-    deposit(&store, [1]).await;
+    deposit_at_once(&store, [1]).await;
     let mut held = [recording.hold_next_read(), recording.hold_next_read()];
     // The first read passes and the second fails; of the others, all are held at once: were they
     // to wait for one another, the third would never be reached.
@@ -99,7 +90,7 @@ async fn those_who_wait_for_a_read_that_fails_read_by_themselves_and_at_once() {
 #[tokio::test]
 async fn a_read_that_fails_or_is_given_up_leaves_the_state_that_was_there() {
     let (store, recording, accounts) = cached();
-    deposit(&store, [5]).await;
+    deposit_at_once(&store, [5]).await;
     assert_eq!(balance(&accounts).await, 5);
     store.write_all("account-1", [Withdrawn { amount: 1 }, Withdrawn { amount: 9 }]).await.unwrap();
     let fault = accounts.load("1").await.unwrap_err();
@@ -121,11 +112,11 @@ async fn a_read_that_fails_or_is_given_up_leaves_the_state_that_was_there() {
 #[tokio::test]
 async fn a_shared_state_is_not_copied_and_does_not_change() {
     let (store, _, accounts) = cached();
-    deposit(&store, [1]).await;
+    deposit_at_once(&store, [1]).await;
     let one = accounts.load_shared("1").await.unwrap();
     let same = accounts.load_shared("1").await.unwrap();
     assert!(Arc::ptr_eq(&one, &same));
-    deposit(&store, [1]).await;
+    deposit_at_once(&store, [1]).await;
     assert_eq!(accounts.load_shared("1").await.unwrap().state.balance, 2);
     assert_eq!(one.state.balance, 1);
 }
@@ -133,7 +124,7 @@ async fn a_shared_state_is_not_copied_and_does_not_change() {
 #[tokio::test]
 async fn another_projector_does_not_find_the_states_of_the_first() {
     let (store, _, accounts) = cached();
-    deposit(&store, [1, 1]).await;
+    deposit_at_once(&store, [1, 1]).await;
     assert_eq!(balance(&accounts).await, 2);
     let twice = Projector::starting_with(Account::default).on(
         |account: &mut Account, event: &Deposited| {
@@ -148,7 +139,7 @@ async fn another_projector_does_not_find_the_states_of_the_first() {
 async fn no_more_stay_than_were_asked_for() {
     let (store, recording) = recording();
     let accounts = store.entities::<Account>().cached(EntityCache::of(0));
-    deposit(&store, [1]).await;
+    deposit_at_once(&store, [1]).await;
     for _ in 0..3 {
         assert_eq!(accounts.load("1").await.unwrap().version, Some(Position::START));
     }
@@ -178,9 +169,9 @@ mod age {
     #[tokio::test(start_paused = true)]
     async fn a_state_may_be_as_old_as_was_said() {
         let (store, recording, accounts) = at_most_a_second_old();
-        deposit(&store, [1]).await;
+        deposit_at_once(&store, [1]).await;
         assert_eq!(balance(&accounts).await, 1);
-        deposit(&store, [1]).await;
+        deposit_at_once(&store, [1]).await;
         tokio::time::advance(Duration::from_millis(999)).await;
         assert_eq!(balance(&accounts).await, 1);
         assert_eq!(recording.reads(), 1);
@@ -225,7 +216,7 @@ mod age {
     async fn a_decision_on_an_old_state_is_made_again_where_nothing_would_show_it() {
         let (store, _, accounts) = at_most_a_second_old();
         assert_eq!(balance(&accounts).await, 0);
-        deposit(&store, [5]).await;
+        deposit_at_once(&store, [5]).await;
         let withdraw = |amount: u64| {
             move |account: &Account| match account.balance.checked_sub(amount) {
                 Some(_) => Ok(vec![Withdrawn { amount }.into()]),

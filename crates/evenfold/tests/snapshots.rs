@@ -17,16 +17,7 @@ use evenfold::{
 use evenfold_testkit::Recording;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use story::{Account, AccountEvent, Deposited, Withdrawn, recording};
-
-async fn deposit(store: &Store, amounts: impl IntoIterator<Item = u64>) {
-    let events = amounts.into_iter().map(|amount| Deposited { amount });
-    store.write_all("account-1", events).await.unwrap();
-}
-
-async fn balance(accounts: &Entities<Account>) -> u64 {
-    accounts.load("1").await.unwrap().state.balance
-}
+use story::{Account, AccountEvent, Deposited, Withdrawn, balance, deposit_at_once, recording};
 
 fn every(messages: u32) -> (Store, Arc<Recording>, Entities<Account>) {
     let (store, recording) = recording();
@@ -61,7 +52,7 @@ fn versions(recording: &Recording) -> Vec<i64> {
 async fn a_state_is_kept_when_enough_messages_have_come() {
     let (store, recording, accounts) = every(3);
     for _ in 0..8 {
-        deposit(&store, [1]).await;
+        deposit_at_once(&store, [1]).await;
         balance(&accounts).await;
     }
     assert_eq!(versions(&recording), [2, 5]);
@@ -73,10 +64,10 @@ async fn what_came_before_a_snapshot_is_not_read() {
     let (store, recording, accounts) = every(3);
     let pages = Projector::of_reducer().batch_size(BatchSize::new(1).unwrap());
     let accounts = accounts.projected_by(pages);
-    deposit(&store, [1; 10]).await;
+    deposit_at_once(&store, [1; 10]).await;
     assert_eq!(balance(&accounts).await, 10);
     let before = recording.reads();
-    deposit(&store, [1]).await;
+    deposit_at_once(&store, [1]).await;
     assert_eq!(balance(&accounts).await, 11);
     assert_eq!(recording.reads() - before, 3, "the snapshot, what is new, and the end");
 }
@@ -84,9 +75,9 @@ async fn what_came_before_a_snapshot_is_not_read() {
 #[tokio::test]
 async fn a_decision_is_made_on_what_was_kept_and_what_has_come_since() {
     let (store, recording, accounts) = every(2);
-    deposit(&store, [1, 2]).await;
+    deposit_at_once(&store, [1, 2]).await;
     assert_eq!(balance(&accounts).await, 3);
-    deposit(&store, [4]).await;
+    deposit_at_once(&store, [4]).await;
     let double = |account: &Account| Ok(vec![Deposited { amount: account.balance }.into()]);
     let written = accounts.transact("1", double).await.unwrap();
     assert_eq!(written, Transacted::Written(Position::new(3).unwrap()));
@@ -97,11 +88,11 @@ async fn a_decision_is_made_on_what_was_kept_and_what_has_come_since() {
 #[tokio::test]
 async fn a_cache_begins_with_the_snapshot_and_keeps_the_next_one() {
     let (store, recording, accounts) = every(4);
-    deposit(&store, [1; 5]).await;
+    deposit_at_once(&store, [1; 5]).await;
     balance(&accounts).await;
     let accounts = accounts.cached(EntityCache::of(10));
     for _ in 0..9 {
-        deposit(&store, [1]).await;
+        deposit_at_once(&store, [1]).await;
         balance(&accounts).await;
     }
     assert_eq!(balance(&accounts).await, 14);
@@ -144,7 +135,7 @@ mod of_another_shape {
     #[tokio::test]
     async fn it_is_made_of_all_its_messages() {
         let (store, _) = recording();
-        deposit(&store, [1; 210]).await;
+        deposit_at_once(&store, [1; 210]).await;
         let before = store.entities::<Before>().snapshots(Snapshots::every(1));
         assert_eq!(before.load("1").await.unwrap().state.sum, 210);
         let after = store.entities::<After>().snapshots(Snapshots::every(1));
@@ -158,7 +149,7 @@ mod of_another_shape {
 #[tokio::test]
 async fn one_that_does_not_read_is_as_good_as_none() {
     let (store, _, accounts) = every(2);
-    deposit(&store, [1, 2]).await;
+    deposit_at_once(&store, [1, 2]).await;
     balance(&accounts).await;
     let last = store.messages().last_message(&kept(), None).await.unwrap().unwrap();
     for data in [r#"{"entityVersion":1}"#, r#"{"entityData":{"balance":"x"},"entityVersion":1}"#] {
@@ -170,7 +161,7 @@ async fn one_that_does_not_read_is_as_good_as_none() {
 #[tokio::test]
 async fn one_that_cannot_be_written_is_in_nobodys_way() {
     let (store, recording, accounts) = every(2);
-    deposit(&store, [1, 2]).await;
+    deposit_at_once(&store, [1, 2]).await;
     for _ in 0..3 {
         recording.refuse_next(1);
         assert_eq!(balance(&accounts).await, 3);
@@ -183,7 +174,7 @@ async fn one_that_cannot_be_written_is_in_nobodys_way() {
 #[tokio::test]
 async fn one_beyond_the_end_of_a_projector_is_not_used() {
     let (store, _, accounts) = every(1);
-    deposit(&store, [1, 2, 4]).await;
+    deposit_at_once(&store, [1, 2, 4]).await;
     assert_eq!(balance(&accounts).await, 7);
     let until = Projector::of_reducer().until(Position::START.next());
     assert_eq!(balance(&accounts.projected_by(until)).await, 3);
@@ -193,7 +184,7 @@ async fn one_beyond_the_end_of_a_projector_is_not_used() {
 async fn the_same_state_over_two_categories_does_not_take_one_for_the_other() {
     let (store, _, accounts) = every(1);
     let savings = accounts.clone().in_category("savings".parse().unwrap());
-    deposit(&store, [1]).await;
+    deposit_at_once(&store, [1]).await;
     store.write("savings-1", Deposited { amount: 10 }).await.unwrap();
     for _ in 0..2 {
         assert_eq!(balance(&accounts).await, 1);
@@ -204,7 +195,7 @@ async fn the_same_state_over_two_categories_does_not_take_one_for_the_other() {
 #[tokio::test]
 async fn a_snapshot_of_another_client_is_believed_where_that_was_said() {
     let (store, _) = recording();
-    deposit(&store, [1, 2]).await;
+    deposit_at_once(&store, [1, 2]).await;
     for (dialect, message_type, data, metadata) in [
         (
             Dialect::Eventide,

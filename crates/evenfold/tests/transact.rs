@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use evenfold::prelude::*;
 use evenfold::{Entities, ExpectedVersion, Memory, Position, Store, Transacted};
 use futures::future::join_all;
-use story::{Account, AccountCommand, AccountEvent, Deposit, Deposited, Withdrawn, recording};
+use story::{
+    Account, AccountCommand, AccountEvent, Deposit, Deposited, Withdrawn, balance, recording,
+};
 
 fn deposited(amount: u64) -> AccountEvent {
     Deposited { amount }.into()
@@ -16,10 +18,6 @@ fn deposited(amount: u64) -> AccountEvent {
 
 fn position(number: i64) -> Position {
     Position::new(number).unwrap()
-}
-
-async fn balance(accounts: &Entities<Account>) -> u64 {
-    accounts.load("1").await.unwrap().state.balance
 }
 
 /// A command as a handler gets it, the same however often it is asked for.

@@ -94,6 +94,9 @@ fn skip_impl(block: &Block, message: &Type) -> TokenStream {
 /// impl Handler for Teller where Teller: Send + Sync + 'static {
 ///     type Set = AccountCommand;
 ///     const NAME: &'static str = "Teller";
+///     fn skips(message_type: &str) -> bool {
+///         is_named::<Closed>(message_type)
+///     }
 ///     async fn handle(&self, received: Received<AccountCommand>, …) -> Result<…> {
 ///         HandledBy::handled_by(received, self, context).await
 ///     }
@@ -106,11 +109,21 @@ fn handler_impl(block: &Block) -> TokenStream {
     let name = name(&block.args, item);
     let handled = quote!(#root::HandledBy::handled_by(received, self, context).await);
     let handled = placed(set.span(), handled);
+    let skips = &block.args.skips;
+    let skips = (!skips.is_empty()).then(|| {
+        quote! {
+            fn skips(message_type: &str) -> bool {
+                #(#root::is_named::<#skips>(message_type))||*
+            }
+        }
+    });
     quote! {
         #[automatically_derived]
         impl #impl_generics #root::Handler for #self_ty #where_clause {
             type Set = #set;
             const NAME: &'static str = #name;
+
+            #skips
 
             async fn handle(
                 &self,

@@ -84,6 +84,8 @@ fn skip_impl(block: &Block, message: &Type) -> TokenStream {
 /// ```text
 /// impl Reducer for Account {
 ///     type Set = AccountEvent;
+///     const READS_RECORDED: bool = false;
+///
 ///     fn reduce(&mut self, message: &AccountEvent, recorded: &Recorded) -> Result<…> {
 ///         ReducedInto::reduce_into(message, self, recorded)
 ///     }
@@ -95,10 +97,13 @@ fn reducer_impl(block: &Block) -> TokenStream {
     let self_ty = &item.self_ty;
     let reduced =
         placed(set.span(), quote!(#root::ReducedInto::reduce_into(message, self, recorded)));
+    let reads_recorded = block.methods.iter().any(|method| method.extra.is_some());
     quote! {
         #[automatically_derived]
         impl #impl_generics #root::Reducer for #self_ty #where_clause {
             type Set = #set;
+
+            const READS_RECORDED: bool = #reads_recorded;
 
             fn reduce(
                 &mut self,

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::Postgres;
 use crate::error::while_doing;
+use crate::read::types_of;
 use crate::row::{Time, decode, query_messages};
 
 impl BrowseStore for Postgres {
@@ -161,12 +162,14 @@ impl BrowseStore for Postgres {
                   AND coalesce($5::varchar IS NULL OR message_store.category(
                           m.metadata ->> 'correlationStreamName'
                       ) = $5, false)
+                  AND coalesce($6::text[] IS NULL OR m.type = ANY ($6), false)
                 "#,
                 category,
                 after.map_or(-1, GlobalPosition::get),
                 query.group().map(|group| i64::from(group.member())),
                 query.group().map(|group| i64::from(group.size())),
                 query.correlation().map(Category::as_str),
+                types_of(query) as _,
             )
             .try_map(|row| {
                 Ok(Backlog {

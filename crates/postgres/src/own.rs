@@ -4,12 +4,13 @@
 //! alone, all others against the genuine Message DB too. `write.rs` and `read.rs` choose between both.
 
 use evenfold_core::message::{NewMessage, Recorded};
-use evenfold_core::store::{BatchSize, ConsumerGroup};
+use evenfold_core::store::{BatchSize, CategoryQuery, ConsumerGroup};
 use evenfold_core::{ExpectedVersion, GlobalPosition, StreamName};
 
 use crate::connections::Way;
 use crate::error::refusal_of;
 use crate::flush::{Group, Verdict, query_group, verdict_of};
+use crate::read::types_of;
 use crate::row::Row;
 use crate::write::Columns;
 
@@ -76,7 +77,7 @@ pub(crate) async fn append_items(
 /// one that was written before our functions were has none. How the page walks is told in `read.rs`.
 pub(crate) async fn members_page(
     on: Way<'_>,
-    category: &str,
+    query: &CategoryQuery,
     group: ConsumerGroup,
     from: GlobalPosition,
     limit: BatchSize,
@@ -87,7 +88,8 @@ pub(crate) async fn members_page(
         SELECT
             m.id AS "id!", m.stream_name AS "stream_name!", m.type AS "message_type!",
             m.position AS "position!", m.global_position AS "global_position!",
-            m.time AS "time!: crate::row::Time", m.metadata::text AS metadata, m.data::text AS data
+            m.time AS "time!: crate::row::Time", m.data::text AS data,
+            CASE WHEN $6 THEN m.metadata::text END AS metadata
         FROM message_store.messages AS m
         WHERE ROW(message_store.category(m.stream_name), m.global_position)
                 >= ROW($1::varchar, $2::bigint)
@@ -95,13 +97,16 @@ pub(crate) async fn members_page(
             AND coalesce(abs(mod(coalesce(
                 m.cardinal_hash, message_store.hash_64(message_store.cardinal_id(m.stream_name))
             ), $5::bigint)) = $4::bigint, false)
+            AND coalesce($7::text[] IS NULL OR m.type = ANY ($7), false)
         ORDER BY message_store.category(m.stream_name), m.global_position LIMIT $3
         "#,
-        category,
+        query.category().as_str(),
         from.get(),
         i64::from(limit.get()),
         i64::from(group.member()),
         i64::from(group.size()),
+        query.has_metadata(),
+        types_of(query) as _,
     )
     .try_map(Row::into_recorded)
     .fetch_all(on)

@@ -29,7 +29,21 @@ macro_rules! reads {
                 let $store = self;
                 async move {
                     $(let mut $lent = $lock.await;)?
-                    $crate::read::stream_page($on, stream, from, limit).await
+                    $crate::read::stream_page($on, stream, from, limit, true).await
+                }
+                .boxed()
+            }
+
+            fn read_stream_data<'a>(
+                &'a self,
+                stream: &'a StreamName,
+                from: Position,
+                limit: BatchSize,
+            ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+                let $store = self;
+                async move {
+                    $(let mut $lent = $lock.await;)?
+                    $crate::read::stream_page($on, stream, from, limit, false).await
                 }
                 .boxed()
             }
@@ -114,12 +128,15 @@ pub(crate) async fn stream_page(
     stream: &StreamName,
     from: Position,
     limit: BatchSize,
+    has_metadata: bool,
 ) -> Result<Vec<Recorded>, Error> {
     query_messages!(
+        metadata = "CASE WHEN $4 THEN m.metadata::text END",
         "WHERE m.stream_name = $1 AND m.position >= $2 ORDER BY m.position LIMIT $3",
         stream.require_id()?.as_str(),
         from.get(),
         i64::from(limit.get()),
+        has_metadata,
     )
     .fetch_all(on)
     .await
@@ -180,33 +197,38 @@ pub(crate) async fn category_page(
 ) -> Result<Vec<Recorded>, Error> {
     let failed = |error| while_reading(query.category(), from, error);
     if let (Some(group), None, true) = (query.group(), query.correlation(), keeps_hashes) {
-        let category = query.category().as_str();
-        return own::members_page(on, category, group, from, limit).await.map_err(failed);
+        return own::members_page(on, query, group, from, limit).await.map_err(failed);
     }
     let (category, from) = (query.category().as_str(), from.get());
     let limit = i64::from(limit.get());
     let member = query.group().map(|group| i64::from(group.member()));
     let size = query.group().map(|group| i64::from(group.size()));
+    let (types, has_metadata) = (types_of(query), query.has_metadata());
     let Some(correlation) = query.correlation().map(Category::as_str) else {
         return query_messages!(
+            metadata = "CASE WHEN $6 THEN m.metadata::text END",
             "WHERE ROW(message_store.category(m.stream_name), m.global_position)
                    >= ROW($1::varchar, $2::bigint)
                AND message_store.category(m.stream_name) <= $1::varchar
                AND coalesce($5::bigint IS NULL OR abs(mod(('x' || md5(split_part(substr(
                        m.stream_name, nullif(strpos(m.stream_name, '-'), 0) + 1
                    ), '+', 1)))::bit(64)::bigint, $5)) = $4::bigint, false)
+               AND coalesce($7::text[] IS NULL OR m.type = ANY ($7), false)
              ORDER BY message_store.category(m.stream_name), m.global_position LIMIT $3",
             category,
             from,
             limit,
             member,
             size,
+            has_metadata,
+            types as _,
         )
         .fetch_all(on)
         .await
         .map_err(failed);
     };
     query_messages!(
+        metadata = "CASE WHEN $7 THEN m.metadata::text END",
         "WHERE ROW(message_store.category(m.stream_name), m.global_position)
                >= ROW($1::varchar, $2::bigint)
            AND message_store.category(m.stream_name) <= $1::varchar
@@ -214,6 +236,7 @@ pub(crate) async fn category_page(
            AND coalesce($5::bigint IS NULL OR abs(mod(('x' || md5(split_part(substr(
                    m.stream_name, nullif(strpos(m.stream_name, '-'), 0) + 1
                ), '+', 1)))::bit(64)::bigint, $5)) = $4::bigint, false)
+           AND coalesce($8::text[] IS NULL OR m.type = ANY ($8), false)
          ORDER BY message_store.category(m.stream_name), m.global_position LIMIT $3",
         category,
         from,
@@ -221,10 +244,17 @@ pub(crate) async fn category_page(
         member,
         size,
         correlation,
+        has_metadata,
+        types as _,
     )
     .fetch_all(on)
     .await
     .map_err(failed)
+}
+
+/// The types of a query, as an argument.
+pub(crate) fn types_of(query: &CategoryQuery) -> Option<Vec<&str>> {
+    Some(query.types()?.iter().map(|name| &**name).collect())
 }
 
 fn while_reading(category: &Category, from: GlobalPosition, error: sqlx::Error) -> Error {

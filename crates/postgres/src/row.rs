@@ -13,15 +13,20 @@ use uuid::Uuid;
 
 /// A checked query for whole messages: the SQL behind `FROM message_store.messages AS m`, and its
 /// arguments. The server prints the documents as text, which nobody here parses again.
+///
+/// `metadata = …` says in SQL what is read of the metadata, `m.metadata::text` unless it is said.
 macro_rules! query_messages {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
+        $crate::row::query_messages!(metadata = "m.metadata::text", $rest $(, $argument)*)
+    };
+    (metadata = $metadata:literal, $rest:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             $crate::row::Row,
             r#"
             SELECT
                 m.id AS "id!", m.stream_name AS "stream_name!", m.type AS "message_type!",
                 m.position AS "position!", m.global_position AS "global_position!",
-                m.time AS "time!: crate::row::Time", m.metadata::text AS metadata, m.data::text AS data
+                m.time AS "time!: crate::row::Time", m.data::text AS data, "# + $metadata + r#" AS metadata
             FROM message_store.messages AS m
             "# + $rest,
             $($argument),*

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::Sqlite;
 use crate::error::while_doing;
+use crate::read::types_of;
 use crate::row::{decode, from_microseconds, query_messages};
 
 impl BrowseStore for Sqlite {
@@ -148,12 +149,14 @@ impl BrowseStore for Sqlite {
                 WHERE category = ?1 AND global_position > ?2
                   AND (?3 IS NULL OR correlation_category = ?3)
                   AND (?4 IS NULL OR abs(cardinal_hash % ?4) = ?5)
+                  AND (?6 IS NULL OR type IN (SELECT value FROM json_each(?6)))
                 "#,
                 category,
                 after.map_or(-1, GlobalPosition::get),
                 query.correlation().map(Category::as_str),
                 query.group().map(ConsumerGroup::size),
                 query.group().map(ConsumerGroup::member),
+                types_of(query),
             )
             .try_map(|row| {
                 Ok(Backlog {

@@ -25,7 +25,16 @@ macro_rules! reads {
                 from: Position,
                 limit: BatchSize,
             ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
-                async move { stream_page($on, stream, from, limit).await }.boxed()
+                async move { stream_page($on, stream, from, limit, true).await }.boxed()
+            }
+
+            fn read_stream_data<'a>(
+                &'a $self,
+                stream: &'a StreamName,
+                from: Position,
+                limit: BatchSize,
+            ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+                async move { stream_page($on, stream, from, limit, false).await }.boxed()
             }
 
             fn read_category<'a>(
@@ -86,12 +95,15 @@ pub(crate) async fn stream_page(
     stream: &StreamName,
     from: Position,
     limit: BatchSize,
+    has_metadata: bool,
 ) -> Result<Vec<Recorded>, Error> {
     query_messages!(
+        metadata = "CASE WHEN ?4 THEN metadata END",
         "WHERE stream_name = ?1 AND position >= ?2 ORDER BY position LIMIT ?3",
         stream.require_id()?.as_str(),
         from.get(),
         limit.get(),
+        has_metadata,
     )
     .fetch_all(on)
     .await
@@ -148,52 +160,67 @@ pub(crate) async fn category_page(
     limit: BatchSize,
 ) -> Result<Vec<Recorded>, Error> {
     let (category, from, limit) = (query.category().as_str(), from.get(), limit.get());
+    let (types, has_metadata) = (types_of(query), query.has_metadata());
     let correlation = query.correlation().map(Category::as_str);
     match (correlation, query.group()) {
         (None, None) => {
             query_messages!(
+                metadata = "CASE WHEN ?4 THEN metadata END",
                 "INDEXED BY messages_category
                  WHERE category = ?1 AND global_position >= ?2
+                   AND (?5 IS NULL OR type IN (SELECT value FROM json_each(?5)))
                  ORDER BY global_position LIMIT ?3",
                 category,
                 from,
                 limit,
+                has_metadata,
+                types,
             )
             .fetch_all(on)
             .await
         }
         (Some(correlation), None) => {
             query_messages!(
+                metadata = "CASE WHEN ?5 THEN metadata END",
                 "INDEXED BY messages_category
                  WHERE category = ?1 AND global_position >= ?2 AND correlation_category = ?4
+                   AND (?6 IS NULL OR type IN (SELECT value FROM json_each(?6)))
                  ORDER BY global_position LIMIT ?3",
                 category,
                 from,
                 limit,
                 correlation,
+                has_metadata,
+                types,
             )
             .fetch_all(on)
             .await
         }
         (None, Some(group)) => {
             query_messages!(
+                metadata = "CASE WHEN ?6 THEN metadata END",
                 "INDEXED BY messages_category
                  WHERE category = ?1 AND global_position >= ?2 AND abs(cardinal_hash % ?4) = ?5
+                   AND (?7 IS NULL OR type IN (SELECT value FROM json_each(?7)))
                  ORDER BY global_position LIMIT ?3",
                 category,
                 from,
                 limit,
                 group.size(),
                 group.member(),
+                has_metadata,
+                types,
             )
             .fetch_all(on)
             .await
         }
         (Some(correlation), Some(group)) => {
             query_messages!(
+                metadata = "CASE WHEN ?7 THEN metadata END",
                 "INDEXED BY messages_category
                  WHERE category = ?1 AND global_position >= ?2
                    AND abs(cardinal_hash % ?4) = ?5 AND correlation_category = ?6
+                   AND (?8 IS NULL OR type IN (SELECT value FROM json_each(?8)))
                  ORDER BY global_position LIMIT ?3",
                 category,
                 from,
@@ -201,10 +228,18 @@ pub(crate) async fn category_page(
                 group.size(),
                 group.member(),
                 correlation,
+                has_metadata,
+                types,
             )
             .fetch_all(on)
             .await
         }
     }
     .map_err(|error| while_doing(format_args!("reading category `{category}` from {from}"), error))
+}
+
+/// The types of a query, as an argument: a JSON array.
+pub(crate) fn types_of(query: &CategoryQuery) -> Option<String> {
+    let types: Vec<_> = query.types()?.iter().map(|name| &**name).collect();
+    Some(serde_json::Value::from(types).to_string())
 }

@@ -9,15 +9,20 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// A checked query for whole messages: the SQL behind `FROM messages`, and its arguments.
+///
+/// `metadata = …` says in SQL what is read of the metadata, all unless it is said.
 macro_rules! query_messages {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
+        $crate::row::query_messages!(metadata = "metadata", $rest $(, $argument)*)
+    };
+    (metadata = $metadata:literal, $rest:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             $crate::row::Row,
             r#"
             SELECT
                 id AS "id!: uuid::Uuid", stream_name AS "stream_name!", type AS "message_type!",
                 position AS "position!", global_position AS "global_position!", time AS "time!",
-                metadata, data
+                data, "# + $metadata + r#" AS metadata
             FROM messages
             "# + $rest,
             $($argument),*

@@ -144,7 +144,12 @@ impl Log {
         from: GlobalPosition,
         limit: BatchSize,
     ) -> Vec<Recorded> {
-        self.category_from(query, from).take(limit.as_len()).cloned().collect()
+        let page = self.category_from(query, from).take(limit.as_len()).cloned();
+        let bare = |message: Recorded| match query.has_metadata() {
+            true => message,
+            false => message.without_metadata(),
+        };
+        page.map(bare).collect()
     }
 
     fn category_from<'a>(
@@ -248,7 +253,8 @@ fn global_position(place: usize) -> GlobalPosition {
 }
 
 fn is_wanted(query: &CategoryQuery, message: &Recorded) -> bool {
-    query.group().is_none_or(|group| group.holds(&message.stream_name))
+    query.types().is_none_or(|types| types.contains(&message.message_type))
+        && query.group().is_none_or(|group| group.holds(&message.stream_name))
         && query.correlation().is_none_or(|category| {
             correlation_of(message).is_some_and(|stream| stream.category_str() == category.as_str())
         })

@@ -24,6 +24,11 @@ impl Converters {
         self.0.push(Arc::new(convert));
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What the first converter that answers makes of a message; none when none does.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{Message, Metadata, codec};
 use crate::error::DecodeError;
+use crate::private::is_named;
 use crate::{GlobalPosition, Position, StreamName};
 
 /// A message as it was read back: what was written, and where and when it came to stand.
@@ -37,6 +38,12 @@ impl Recorded {
         self.data_json.as_deref().unwrap_or(codec::EMPTY)
     }
 
+    /// The same message as if no metadata had been stored with it.
+    #[must_use]
+    pub fn without_metadata(self) -> Self {
+        Self { metadata_json: None, ..self }
+    }
+
     /// Where the message stands, for error texts.
     pub fn place(&self) -> String {
         let Self { message_type, position, stream_name, global_position, .. } = self;
@@ -48,7 +55,7 @@ impl Recorded {
 
     /// Whether the message is of this type, by its name or an alias.
     pub fn is<M: Message>(&self) -> bool {
-        *self.message_type == *M::TYPE || M::ALIASES.contains(&&*self.message_type)
+        is_named::<M>(&self.message_type)
     }
 
     /// The data as a value of this type, whatever the type name says.

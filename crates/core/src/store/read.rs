@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt, TryFutureExt};
 
 use crate::error::{Error, Invalid};
 use crate::message::Recorded;
@@ -20,6 +20,8 @@ use crate::{Category, GlobalPosition, Position, StreamName};
 ///   stream of that category as their correlation.
 /// - *Consumer group filter.* The members of a group share a category by the hash of the cardinal
 ///   id: each stream with an id falls to exactly one member; a stream without one falls to none.
+/// - *Type filter.* A query with types holds the messages of these types, by their names as stored.
+/// - *Without metadata.* Who asks for none gets the same messages with none, whatever was stored.
 /// - *Last message.* The last of a stream, or the last of a type in it, or none. A stream that is
 ///   named by a category alone has a last message too.
 /// - *Content.* What was written comes back: id, type, metadata, and data that means the same JSON,
@@ -44,6 +46,23 @@ pub trait ReadStore: Send + Sync {
         from: Position,
         limit: BatchSize,
     ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>>;
+
+    /// Reads a page of a stream as [`read_stream`](Self::read_stream) does, without the metadata: a
+    /// document less to print, to send and to keep. A store that reads it all the same leaves this as
+    /// it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_stream`](Self::read_stream).
+    fn read_stream_data<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        from: Position,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        let page = self.read_stream(stream, from, limit);
+        page.map_ok(|page| page.into_iter().map(Recorded::without_metadata).collect()).boxed()
+    }
 
     /// Reads a page of a category, from a global position on (that one too).
     ///
@@ -147,12 +166,14 @@ pub struct CategoryQuery {
     category: Category,
     correlation: Option<Category>,
     group: Option<ConsumerGroup>,
+    types: Option<Vec<Box<str>>>,
+    has_metadata: bool,
 }
 
 impl CategoryQuery {
     /// All messages of a category.
     pub fn new(category: Category) -> Self {
-        Self { category, correlation: None, group: None }
+        Self { category, correlation: None, group: None, types: None, has_metadata: true }
     }
 
     /// Only messages whose correlation stream is of this category.
@@ -169,6 +190,22 @@ impl CategoryQuery {
         self
     }
 
+    /// Only messages of these types, by their names as stored. A message set has them all, aliases too,
+    /// in [`Messages::TYPES`](crate::message::Messages::TYPES).
+    #[must_use]
+    pub fn of_types<T: Into<Box<str>>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
+        self.types = Some(types.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The messages without their metadata: a document less to print, to send and to keep. Theirs then
+    /// reads as if none had been stored.
+    #[must_use]
+    pub fn without_metadata(mut self) -> Self {
+        self.has_metadata = false;
+        self
+    }
+
     /// The category.
     pub fn category(&self) -> &Category {
         &self.category
@@ -182,6 +219,21 @@ impl CategoryQuery {
     /// The member of a consumer group, if one is asked for.
     pub fn group(&self) -> Option<ConsumerGroup> {
         self.group
+    }
+
+    /// The types, if some are asked for.
+    pub fn types(&self) -> Option<&[Box<str>]> {
+        self.types.as_deref()
+    }
+
+    /// Whether the messages come with their metadata.
+    pub fn has_metadata(&self) -> bool {
+        self.has_metadata
+    }
+
+    /// Whether not every message of the category is in it.
+    pub fn is_filtered(&self) -> bool {
+        self.correlation.is_some() || self.group.is_some() || self.types.is_some()
     }
 }
 

@@ -14,10 +14,10 @@ use evenfold_core::store::BatchSize;
 use evenfold_core::subscriber::{ErrorPolicy, Options};
 
 use super::dispatch::{Bound, Dispatch};
-use super::plan::Merging;
+use super::plan::{Merging, Start};
 use super::report::{Failure, Polled, StopReason};
 use crate::host::Host;
-use crate::{Category, EntityId, Error, GlobalPosition, Position, Store, StreamName};
+use crate::{Category, EntityId, Error, Store, StreamName};
 
 /// A subscriber: it reads a category, or one stream, and hands each message to its handlers.
 ///
@@ -35,7 +35,8 @@ use crate::{Category, EntityId, Error, GlobalPosition, Position, Store, StreamNa
 /// | [`park_after_crashes`](Self::park_after_crashes), [`parked_limit`](Self::parked_limit) | 3 where the policy parks, 1,000 |
 /// | [`on_error`](Self::on_error), [`on_rejection`](Self::on_rejection) | a `tracing` event, always |
 /// | [`start_at`](Self::start_at) | the first message |
-/// | [`correlated_with`](Self::correlated_with), [`group`](Self::group) | everything |
+/// | [`correlated_with`](Self::correlated_with), [`group`](Self::group), [`handled_only`](Self::handled_only) | everything |
+/// | [`without_metadata`](Self::without_metadata) | with metadata |
 /// | [`version`](Self::version) | 1 |
 /// | [`leased`](Self::leased), [`lease_term`](Self::lease_term) | one process alone, 10 s |
 /// | [`also`](Self::also), [`merged`](Self::merged), [`merged_all`](Self::merged_all) | one category |
@@ -57,6 +58,8 @@ pub struct Subscriber {
     pub(super) start: Option<Start>,
     pub(super) correlation: Option<Result<Category, Error>>,
     pub(super) group: Option<(i64, i64)>,
+    pub(super) has_metadata: bool,
+    pub(super) is_handled_only: bool,
     pub(super) version: u32,
     pub(super) leased: Option<u16>,
     pub(super) lease_term: Option<Duration>,
@@ -68,28 +71,6 @@ pub struct Subscriber {
 
 pub(super) type Report = Arc<dyn Fn(&Failure<'_>) + Send + Sync>;
 pub(super) type Policy = Arc<dyn Fn(&Failure<'_>) -> Option<ErrorPolicy> + Send + Sync>;
-
-/// Where a subscriber begins that has no progress yet: a global position of a category, or a
-/// position of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// For a subscriber of a category.
-    Category(GlobalPosition),
-    /// For a subscriber of a stream.
-    Stream(Position),
-}
-
-impl From<GlobalPosition> for Start {
-    fn from(position: GlobalPosition) -> Self {
-        Self::Category(position)
-    }
-}
-
-impl From<Position> for Start {
-    fn from(position: Position) -> Self {
-        Self::Stream(position)
-    }
-}
 
 impl Subscriber {
     pub(crate) fn new<H: Handler>(store: Store, id: &str, handler: H) -> Self {
@@ -107,6 +88,8 @@ impl Subscriber {
             start: None,
             correlation: None,
             group: None,
+            has_metadata: true,
+            is_handled_only: false,
             version: 1,
             leased: None,
             lease_term: None,
@@ -287,6 +270,21 @@ impl Subscriber {
     /// from that of a subscriber of the same id that reads everything.
     pub fn correlated_with(mut self, category: impl TryInto<Category, Error: Into<Error>>) -> Self {
         self.correlation = Some(category.try_into().map_err(Into::into));
+        self
+    }
+
+    /// Has the store look for the types that its handlers handle, where most messages of the category are
+    /// of others. Each page then takes two questions, for what lies between is told by no message.
+    pub fn handled_only(mut self) -> Self {
+        self.is_handled_only = true;
+        self
+    }
+
+    /// Reads no metadata: a document less to print, to send and to keep, for handlers that look at the
+    /// messages alone, as those of a read model do. What they get has none then, nothing can follow it
+    /// or reply to it (that is refused), and its trace ends here.
+    pub fn without_metadata(mut self) -> Self {
+        self.has_metadata = false;
         self
     }
 

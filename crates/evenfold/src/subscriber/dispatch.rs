@@ -22,12 +22,22 @@ pub(super) trait Dispatch: Send + Sync {
     fn name(&self) -> &'static str;
     fn category(&self) -> &'static str;
 
+    /// The types that it handles, and does not skip by name.
+    fn types(&self) -> Vec<&'static str>;
+
     fn dispatch<'a>(
         &'a self,
         recorded: &'a Arc<Recorded>,
-        is_replay: bool,
+        manner: Manner,
         context: &'a mut Context,
     ) -> BoxFuture<'a, Result<Answer, Fault>>;
+}
+
+/// How a message comes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    is_replay: bool,
+    has_metadata: bool,
 }
 
 /// What a handler made of a message.
@@ -168,12 +178,13 @@ impl Work {
         let recorded = converted.as_ref().unwrap_or(recorded);
         let mut handled = Handled { is_wanted: false, rejected: Vec::new(), committed: None };
         let category = recorded.stream_name.category_str();
+        let manner = Manner { is_replay, has_metadata: self.has_metadata };
         for handler in &*self.handlers {
             // A type of the same name in another category is another message.
             if self.is_of_many() && handler.category() != category {
                 continue;
             }
-            match handler.dispatch(recorded, is_replay, context).await? {
+            match handler.dispatch(recorded, manner, context).await? {
                 Answer::Unwanted => continue,
                 Answer::Handled => {}
                 Answer::Rejected(error) => handled.rejected.push(error),
@@ -213,10 +224,14 @@ impl<H: Handler> Dispatch for Bound<H> {
         H::Set::CATEGORY
     }
 
+    fn types(&self) -> Vec<&'static str> {
+        H::Set::TYPES.iter().copied().filter(|name| !H::skips(name)).collect()
+    }
+
     fn dispatch<'a>(
         &'a self,
         recorded: &'a Arc<Recorded>,
-        is_replay: bool,
+        Manner { is_replay, has_metadata }: Manner,
         context: &'a mut Context,
     ) -> BoxFuture<'a, Result<Answer, Fault>> {
         async move {
@@ -227,6 +242,7 @@ impl<H: Handler> Dispatch for Bound<H> {
             let (origin, receiver) = (Arc::clone(recorded), Arc::clone(&self.receiver));
             let message = Received::new(message, origin, receiver).map_err(hopeless)?;
             let message = if is_replay { message.replayed() } else { message };
+            let message = if has_metadata { message } else { message.without_metadata() };
             match AssertUnwindSafe(self.handler.handle(message, context)).catch_unwind().await {
                 Ok(Ok(())) => Ok(Answer::Handled),
                 Ok(Err(error)) => judge(error, recorded, H::NAME),

@@ -22,11 +22,12 @@ mod told;
 mod version;
 mod work;
 
-pub use builder::{Start, Subscriber};
+pub use builder::Subscriber;
 pub use driver::Poller;
 pub use evenfold_core::subscriber::{ErrorPolicy, Then};
 pub use lag::Lag;
 pub use parked::{Parked, Parking};
 pub use place::SubscriberPlace;
+pub use plan::Start;
 pub use report::{Failure, Polled, StopReason, Stopped};
 pub use status::{PartStatus, SubscriberState, SubscriberStatus};

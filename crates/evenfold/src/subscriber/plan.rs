@@ -13,11 +13,11 @@ use evenfold_core::store::{
 };
 use evenfold_core::subscriber::{Options, Then};
 
-use super::builder::{Start, Subscriber};
+use super::builder::Subscriber;
 use super::dispatch::Dispatch;
 use super::driver::Poller;
 use super::work::{Share, Source, Tenancy, Work};
-use crate::{Category, Error};
+use crate::{Category, Error, GlobalPosition, Position};
 
 /// For how long a member that is not heard of keeps its leases.
 const LEASE_TERM: Duration = Duration::from_secs(10);
@@ -40,6 +40,28 @@ impl Merging {
             Self::Handled => "`.merged()`",
             Self::All => "`.merged_all()`",
         }
+    }
+}
+
+/// Where a subscriber begins that has no progress yet: a global position of a category, or a
+/// position of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// For a subscriber of a category.
+    Category(GlobalPosition),
+    /// For a subscriber of a stream.
+    Stream(Position),
+}
+
+impl From<GlobalPosition> for Start {
+    fn from(position: GlobalPosition) -> Self {
+        Self::Category(position)
+    }
+}
+
+impl From<Position> for Start {
+    fn from(position: Position) -> Self {
+        Self::Stream(position)
     }
 }
 
@@ -79,6 +101,7 @@ impl Subscriber {
         options.check()?;
         self.errors.check()?;
         self.check_lease_term()?;
+        self.check_types(&id)?;
         let handlers: Arc<[Box<dyn Dispatch>]> = std::mem::take(&mut self.handlers).into();
         let converters = Arc::new(std::mem::take(&mut self.converters));
         let poller = |(source, share)| {
@@ -92,6 +115,7 @@ impl Subscriber {
                 handlers: Arc::clone(&handlers),
                 converters: Arc::clone(&converters),
                 strict: self.strict,
+                has_metadata: self.has_metadata,
                 errors: self.errors,
                 policies: self.policies.clone(),
                 on_error: self.on_error.clone(),
@@ -100,6 +124,19 @@ impl Subscriber {
             Poller::new(work, options.clone())
         };
         Ok(sources.into_iter().map(poller).collect())
+    }
+
+    /// Who has a say on messages of any type gets them all.
+    fn check_types(&self, id: &SubscriberId) -> Result<(), Invalid> {
+        let calls =
+            [(self.strict, "`.strict()`"), (!self.converters.is_empty(), "`.converter(…)`")];
+        match calls.into_iter().find(|(is_made, _)| self.is_handled_only && *is_made) {
+            Some((_, call)) => {
+                let rule = format!("{call} needs the messages that `.handled_only()` leaves out");
+                Err(Invalid::new("subscriber", id, rule))
+            }
+            None => Ok(()),
+        }
     }
 
     fn check_lease_term(&self) -> Result<(), Invalid> {
@@ -117,6 +154,7 @@ impl Subscriber {
             (self.leased.is_some(), "`.leased(…)`"),
             (self.group.is_some(), "`.group(…)`"),
             (self.correlation.is_some(), "`.correlated_with(…)`"),
+            (self.is_handled_only, "`.handled_only()`"),
         ];
         calls.into_iter().filter_map(|(is_made, call)| is_made.then_some(call)).collect()
     }
@@ -172,6 +210,7 @@ impl Subscriber {
         let categories = self.categories.iter().map(|name| Category::new(*name));
         let categories = categories.collect::<Result<Vec<_>, _>>()?;
         if let Some(merging) = self.merged {
+            narrowed.extend((!self.has_metadata).then_some("`.without_metadata()`"));
             if let [first, more @ ..] = narrowed.as_slice() {
                 let rule = format!(
                     "{} reads several categories by one cursor, so {} not go with it",
@@ -213,6 +252,13 @@ impl Subscriber {
         }
         if let Some(group) = group {
             query = query.for_member(group);
+        }
+        if !self.has_metadata {
+            query = query.without_metadata();
+        }
+        if self.is_handled_only {
+            let of_category = self.handlers.iter().filter(|it| it.category() == category.as_str());
+            query = query.of_types(of_category.flat_map(|it| it.types()));
         }
         if self.version > 1 && (group.is_some() || self.leased.is_some()) {
             let rule = "a subscriber that shares its work (`.leased`, `.group`) has no versions; use \

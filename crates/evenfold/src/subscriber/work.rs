@@ -61,6 +61,7 @@ pub(super) struct Work {
     pub(super) handlers: Arc<[Box<dyn Dispatch>]>,
     pub(super) converters: Arc<Converters>,
     pub(super) strict: bool,
+    pub(super) has_metadata: bool,
     pub(super) errors: ErrorPolicy,
     pub(super) policies: Vec<Policy>,
     pub(super) on_error: Vec<Report>,
@@ -288,15 +289,19 @@ impl Work {
         let (page, scanned) = match &self.source {
             Source::Category(query) => {
                 // What lies before the head is read when the page is not full: so it is asked first.
-                let is_filtered = query.correlation().is_some() || query.group().is_some();
                 let head = match query.category() {
-                    category if is_filtered => store.category_head(category).await?,
+                    category if query.is_filtered() => store.category_head(category).await?,
                     _ => None,
                 };
                 (store.read_category(query, at()?, limit).await?, head)
             }
             Source::Stream(stream) => {
-                (store.read_stream(stream, Position::new(from)?, limit).await?, None)
+                let from = Position::new(from)?;
+                let page = match self.has_metadata {
+                    true => store.read_stream(stream, from, limit),
+                    false => store.read_stream_data(stream, from, limit),
+                };
+                (page.await?, None)
             }
             Source::Merged(categories) => {
                 let merged = store.read_merged(categories, at()?, limit).await?;

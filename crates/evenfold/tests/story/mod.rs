@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use evenfold::prelude::*;
 use evenfold::stores::MessageStore;
-use evenfold::{Failure, Memory, Store};
+use evenfold::{Entities, Failure, Memory, Store};
 use evenfold_testkit::Recording;
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +106,17 @@ pub async fn deposit(store: &Store, id: &str, amounts: &[u64]) {
         let event = Deposited { amount: *amount };
         store.send::<AccountEvent>(id, event).await.unwrap();
     }
+}
+
+/// Writes deposits of these amounts to the stream of account 1, all at once.
+pub async fn deposit_at_once(store: &Store, amounts: impl IntoIterator<Item = u64>) {
+    let events = amounts.into_iter().map(|amount| Deposited { amount });
+    store.write_all("account-1", events).await.unwrap();
+}
+
+/// What account 1 comes to.
+pub async fn balance(accounts: &Entities<Account>) -> u64 {
+    accounts.load("1").await.unwrap().state.balance
 }
 
 pub fn memory() -> Store {

@@ -1,4 +1,5 @@
-//! The filters of a category: by the category of the correlation stream, and by a group's member.
+//! The filters of a category: by the category of the correlation stream, by a group's member, by types;
+//! and what is left out of each message.
 //!
 //! Which member a stream falls to is in `consumer_group.rs`.
 
@@ -6,10 +7,10 @@ use std::sync::Arc;
 
 use evenfold_core::message::Recorded;
 use evenfold_core::store::{CategoryQuery, ConsumerGroup, MessageStore};
-use evenfold_core::{Category, Error, GlobalPosition};
+use evenfold_core::{Category, Error, GlobalPosition, Position, StreamName};
 
 use super::subject::{Subject, category_of, ids, limit, paged_category, write};
-use crate::controls::message::deposited;
+use crate::controls::message::{deposited, withdrawn};
 use crate::controls::{id, metadata, stream};
 
 fn correlated_with(category: &str) -> Result<CategoryQuery, Error> {
@@ -169,5 +170,85 @@ pub(super) async fn a_member_of_a_correlation_holds_what_both_hold(
         let page = store.read_category(&both, GlobalPosition::START, limit(2)?).await?;
         assert_eq!(page, held.get(..2).unwrap_or_default(), "member {number}");
     }
+    Ok(())
+}
+
+/// *Type filter*, by itself and with the others: names are matched whole, and what is filtered out does
+/// not count.
+pub(super) async fn types_hold_the_messages_of_these_types_alone(
+    subject: &Subject<'_>,
+) -> Result<(), Error> {
+    let store = subject.open().await?;
+    for number in 1..=30 {
+        let mut message = if number % 3 == 0 { withdrawn(number)? } else { deposited(number)? };
+        if number % 2 == 0 {
+            message = message.with_metadata(metadata::correlated_with("transfer-1")?);
+        }
+        write(&*store, &stream::account(number)?, &[message]).await?;
+    }
+    let all = || Ok::<_, Error>(CategoryQuery::new(stream::category()?));
+    let threes = || (1..=30).filter(|number| number % 3 == 0);
+    only(&category_of(&*store, &all()?.of_types(["Withdrawn"])).await?, threes(), "Withdrawn");
+    let both = all()?.of_types(["Withdrawn", "Deposited", "Closed"]);
+    only(&category_of(&*store, &both).await?, 1..=30, "all types");
+    for none in ["withdrawn", "With", "Withdrawn'", "With\"drawn", "%", "With_rawn"] {
+        only(&category_of(&*store, &all()?.of_types([none])).await?, [], none);
+    }
+    only(&category_of(&*store, &all()?.of_types([""; 0])).await?, [], "no type");
+    let first = {
+        let query = all()?.of_types(["Withdrawn"]);
+        store.read_category(&query, GlobalPosition::START, limit(4)?).await?
+    };
+    only(&first, [3, 6, 9, 12], "four withdrawals");
+    for page in [1, 7] {
+        let pages = paged_category(&*store, &all()?.of_types(["Withdrawn"]), page).await?;
+        only(&pages, threes(), "page by page");
+    }
+    let correlated = correlated_with("transfer")?.of_types(["Withdrawn"]);
+    only(&category_of(&*store, &correlated).await?, [6, 12, 18, 24, 30], "and correlated");
+    for query in [all()?, correlated_with("transfer")?] {
+        let mine = query.for_member(ConsumerGroup::new(1, 2)?);
+        let mut held = category_of(&*store, &mine).await?;
+        held.retain(|message| &*message.message_type == "Withdrawn");
+        assert!(!held.is_empty(), "the member has nothing to do");
+        assert_eq!(category_of(&*store, &mine.of_types(["Withdrawn"])).await?, held);
+    }
+    let backlog = store.backlog(&all()?.of_types(["Withdrawn"]), None).await?;
+    assert_eq!(backlog.messages, 10, "a backlog of withdrawals");
+    Ok(())
+}
+
+/// *Without metadata*: of a stream, of a category and of each filter of one.
+pub(super) async fn what_is_read_without_metadata_is_the_same_but_for_that(
+    subject: &Subject<'_>,
+) -> Result<(), Error> {
+    let store = subject.open().await?;
+    for number in 1..=12 {
+        let metadata = match number % 3 {
+            0 => metadata::correlated_with("transfer-1")?,
+            _ => metadata::complete()?,
+        };
+        let message = deposited(number)?.with_metadata(metadata);
+        write(&*store, &stream::account(number % 4)?, &[message]).await?;
+    }
+    let bare = |page: Vec<Recorded>| -> Vec<_> {
+        assert!(page.iter().any(|message| message.metadata_json.is_some()));
+        page.into_iter().map(Recorded::without_metadata).collect()
+    };
+    let group = ConsumerGroup::new(0, 2)?;
+    let member = CategoryQuery::new(stream::category()?).for_member(group);
+    let correlated = correlated_with("transfer")?;
+    let all = CategoryQuery::new(stream::category()?);
+    for query in [all, member.clone(), correlated.clone(), correlated.for_member(group)] {
+        let whole = category_of(&*store, &query).await?;
+        assert!(query.has_metadata());
+        let query = query.without_metadata();
+        assert_eq!(category_of(&*store, &query).await?, bare(whole), "{query:?}");
+    }
+    let (stream, from) = (stream::account(1)?, Position::START.next());
+    let whole = store.read_stream(&stream, from, limit(2)?).await?;
+    assert_eq!(store.read_stream_data(&stream, from, limit(2)?).await?, bare(whole));
+    let category = StreamName::from(stream.category());
+    assert!(store.read_stream_data(&category, from, limit(2)?).await.unwrap_err().is_invalid());
     Ok(())
 }

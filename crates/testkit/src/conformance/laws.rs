@@ -168,6 +168,8 @@ macro_rules! __laws {
             a_limit_counts_the_messages_of_the_member;
             the_pages_of_a_member_hold_its_streams_whole;
             a_member_of_a_correlation_holds_what_both_hold;
+            types_hold_the_messages_of_these_types_alone;
+            what_is_read_without_metadata_is_the_same_but_for_that;
         }
         consumer_group {
             every_stream_with_an_id_falls_to_exactly_one_member;

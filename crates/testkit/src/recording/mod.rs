@@ -317,6 +317,15 @@ impl ReadStore for Recording {
         self.read(self.store.read_stream(stream, from, limit)).boxed()
     }
 
+    fn read_stream_data<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        from: Position,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        self.read(self.store.read_stream_data(stream, from, limit)).boxed()
+    }
+
     fn read_category<'a>(
         &'a self,
         query: &'a CategoryQuery,

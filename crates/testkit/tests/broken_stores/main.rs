@@ -166,19 +166,29 @@ each_breaks! {
         the_pages_of_a_correlation_hold_it_whole,
         a_limit_counts_the_messages_of_the_member,
         the_pages_of_a_member_hold_its_streams_whole,
-        a_member_of_a_correlation_holds_what_both_hold;
+        a_member_of_a_correlation_holds_what_both_hold,
+        types_hold_the_messages_of_these_types_alone,
+        what_is_read_without_metadata_is_the_same_but_for_that;
+    drops_the_types: DropsTheTypes breaks
+        types_hold_the_messages_of_these_types_alone;
+    keeps_the_metadata: KeepsTheMetadata breaks
+        what_is_read_without_metadata_is_the_same_but_for_that;
     drops_the_correlation: DropsTheCorrelation breaks
         a_correlation_holds_the_messages_that_name_its_category,
         a_correlation_is_matched_whole,
         a_message_without_correlation_is_in_none,
         a_limit_counts_the_messages_that_are_correlated,
         the_pages_of_a_correlation_hold_it_whole,
-        a_member_of_a_correlation_holds_what_both_hold;
+        a_member_of_a_correlation_holds_what_both_hold,
+        types_hold_the_messages_of_these_types_alone,
+        what_is_read_without_metadata_is_the_same_but_for_that;
     drops_the_group: DropsTheGroup breaks
         the_pages_of_a_member_hold_its_streams_whole,
         every_stream_with_an_id_falls_to_exactly_one_member,
         a_stream_without_an_id_falls_to_no_member,
-        a_group_of_the_largest_size_shares_a_category;
+        a_group_of_the_largest_size_shares_a_category,
+        types_hold_the_messages_of_these_types_alone,
+        what_is_read_without_metadata_is_the_same_but_for_that;
     matches_a_category_by_prefix: MatchesACategoryByPrefix breaks
         a_page_of_a_category_begins_at_the_position_asked_for,
         a_page_of_a_category_ends_at_its_limit,

@@ -138,6 +138,22 @@ impl ReadStore for Broken {
                     };
                     self.memory.read_category(&query, from, limit).await
                 }
+                DropsTheTypes | KeepsTheMetadata => {
+                    let mut less = plain;
+                    if let Some(types) = query.types().filter(|_| self.has(KeepsTheMetadata)) {
+                        less = less.of_types(types.iter().cloned());
+                    }
+                    if self.has(DropsTheTypes) && !query.has_metadata() {
+                        less = less.without_metadata();
+                    }
+                    if let Some(correlation) = correlated {
+                        less = less.correlated_with(correlation.clone());
+                    }
+                    if let Some(group) = query.group() {
+                        less = less.for_member(group);
+                    }
+                    self.memory.read_category(&less, from, limit).await
+                }
                 MatchesACategoryByPrefix => {
                     self.read_by_prefix(query.category(), from, limit).await
                 }

@@ -39,6 +39,8 @@ pub(super) enum Fault {
     LimitsBeforeItFilters,
     DropsTheCorrelation,
     DropsTheGroup,
+    DropsTheTypes,
+    KeepsTheMetadata,
     MatchesACategoryByPrefix,
     ReadsACategoryAsAStream,
     MistakesTheLastOfAType,

@@ -34,6 +34,9 @@ where
 {
     type Set = AccountCommand;
     const NAME: &'static str = "Teller";
+    fn skips(message_type: &str) -> bool {
+        ::evenfold::__private::is_named::<Close>(message_type)
+    }
     async fn handle(
         &self,
         received: ::evenfold::__private::Received<AccountCommand>,

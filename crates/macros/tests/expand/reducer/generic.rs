@@ -29,6 +29,7 @@ where
     T: Count,
 {
     type Set = AccountEvent;
+    const READS_RECORDED: bool = false;
     fn reduce(
         &mut self,
         message: &AccountEvent,

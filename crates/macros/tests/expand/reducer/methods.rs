@@ -28,6 +28,7 @@ impl Account {
 #[automatically_derived]
 impl ::evenfold::__private::Reducer for Account {
     type Set = AccountEvent;
+    const READS_RECORDED: bool = true;
     fn reduce(
         &mut self,
         message: &AccountEvent,

@@ -1,0 +1,185 @@
+//! Subscribers and projectors that ask the store for less: what they get, and what is refused then.
+#![expect(clippy::unwrap_used, reason = "a test stops there")]
+
+mod story;
+
+use std::sync::{Arc, Mutex};
+
+use evenfold::message::{Metadata, Recorded};
+use evenfold::prelude::*;
+use evenfold::projector::Projector;
+use evenfold::reducer::Reducer;
+use evenfold::stores::BatchSize;
+use evenfold::{Error, Store};
+use serde_json::Value;
+use story::{
+    Account, AccountEvent, Deposit, Deposited, Notes, Withdrawn, deposit, memory, progress,
+};
+
+/// A deposit that says where it came from.
+async fn deposit_of(store: &Store, correlation: &str, amount: u64) {
+    let correlation_stream_name = Some(StreamName::new(correlation).unwrap());
+    let reply_stream_name = Some(StreamName::new("office-1").unwrap());
+    let metadata = Metadata { correlation_stream_name, reply_stream_name, ..Metadata::default() };
+    store.write("account-1", Deposited { amount }).metadata(metadata).await.unwrap();
+}
+
+/// A handler that tries to follow what it gets, and notes what came of that and of its metadata.
+#[derive(Clone)]
+struct Follows {
+    store: Store,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Follows {
+    fn of(store: &Store) -> Self {
+        Self { store: store.clone(), said: Arc::default() }
+    }
+}
+
+#[handler(AccountEvent, skip(Withdrawn))]
+impl Follows {
+    async fn deposited(&self, event: Received<Deposited>) -> Result<(), HandlerError> {
+        let withdrawn = || Withdrawn { amount: event.amount };
+        let followed = self.store.write("account-2", withdrawn()).following(&event).await;
+        let replied = self.store.reply(&event, withdrawn()).await;
+        let store = self.store.messages();
+        let through = self.store.write("account-3", withdrawn()).following(&event).through(store);
+        let accounts = self.store.entities::<Account>();
+        let decided = accounts.transact("4", |_| Ok(vec![withdrawn().into()])).following(&event);
+        let mut said = vec![format!("{:?}", event.metadata().correlation_stream_name)];
+        let refused = [followed, replied, through.await].map(Result::unwrap_err);
+        for error in refused.into_iter().chain([decided.await.unwrap_err()]) {
+            assert!(error.is_invalid());
+            said.push(error.to_string());
+        }
+        self.said.lock().unwrap().extend(said);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn who_reads_no_metadata_gets_none_and_follows_nothing() {
+    for by_stream in [false, true] {
+        let store = memory();
+        deposit_of(&store, "transfer-1", 5).await;
+        let follows = Follows::of(&store);
+        let mut subscriber = store.subscriber("follows", follows.clone()).without_metadata();
+        if by_stream {
+            subscriber = subscriber.stream("account-1");
+        }
+        subscriber.run_until_caught_up().await.unwrap();
+        let said = follows.said.lock().unwrap();
+        let (none, refused) = said.split_first().unwrap();
+        assert_eq!(none, "None");
+        assert_eq!(
+            refused,
+            ["message to follow `Deposited`: its subscriber reads no metadata, so nothing can \
+              follow it; leave out `.without_metadata()`"; 4]
+        );
+        let account = "account".parse().unwrap();
+        let streams = store.messages().streams(&account, None, BatchSize::DEFAULT).await.unwrap();
+        assert_eq!(streams.len(), 1, "nothing was written: {streams:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_reads_no_metadata_is_handed_what_was_correlated_all_the_same() {
+    let store = memory();
+    for (correlation, amount) in [("transfer-1", 1), ("order-1", 2), ("transfer-2", 3)] {
+        deposit_of(&store, correlation, amount).await;
+    }
+    let notes = Notes::default();
+    let subscriber = store.subscriber("notes", notes.clone()).correlated_with("transfer");
+    subscriber.without_metadata().run_until_caught_up().await.unwrap();
+    assert_eq!(notes.seen(), [1, 3]);
+}
+
+#[tokio::test]
+async fn who_reads_what_is_handled_alone_comes_to_the_end_all_the_same() {
+    let store = memory();
+    deposit(&store, "1", &[1, 2]).await;
+    for _ in 0..10 {
+        store.send::<AccountEvent>("1", Withdrawn { amount: 0 }).await.unwrap();
+    }
+    deposit(&store, "2", &[3]).await;
+    store.write("account-2", Deposit { amount: 9 }).await.unwrap();
+    let notes = Notes::default();
+    let subscriber = store.subscriber("notes", notes.clone()).handled_only().batch_size(2);
+    let polled = subscriber.run_until_caught_up().await.unwrap();
+    assert_eq!(notes.seen(), [1, 2, 3]);
+    assert_eq!(polled.handled, 3);
+    let head = store.messages().category_head(&"account".parse().unwrap()).await.unwrap().unwrap();
+    let recorded: Value =
+        serde_json::from_str(&progress(&store, "account:position-notes").await.unwrap()).unwrap();
+    assert_eq!(recorded.get("position").and_then(Value::as_i64), Some(head.get()));
+}
+
+#[tokio::test]
+async fn who_asks_for_less_and_needs_more_is_refused() {
+    let store = memory();
+    let subscriber = || store.subscriber("notes", Notes::default());
+    let same = |_: &Recorded| Ok(None);
+    for (refused, said) in [
+        (
+            subscriber().strict().handled_only(),
+            "subscriber `notes`: `.strict()` needs the messages that `.handled_only()` leaves out",
+        ),
+        (
+            subscriber().converter(same).handled_only(),
+            "subscriber `notes`: `.converter(…)` needs the messages that `.handled_only()` leaves \
+             out",
+        ),
+        (
+            subscriber().stream("account-1").handled_only(),
+            "stream name `account-1`: `.entity(…)` or `.stream(…)` reads one stream, so \
+             `.handled_only()` does not go with it",
+        ),
+        (
+            subscriber().merged().handled_only().without_metadata(),
+            "subscriber `notes`: `.merged()` reads several categories by one cursor, so \
+             `.handled_only()` and `.without_metadata()` do not go with it",
+        ),
+    ] {
+        let error = refused.run_until_caught_up().await.unwrap_err();
+        assert!(error.is_invalid());
+        assert_eq!(error.to_string(), said);
+    }
+}
+
+/// A state that looks at metadata.
+#[derive(Default, Debug, PartialEq)]
+struct Origins(Vec<String>);
+
+#[reducer(AccountEvent, skip(Withdrawn))]
+impl Origins {
+    fn deposited(&mut self, _: &Deposited, recorded: &Recorded) -> Result<(), Error> {
+        let origin = recorded.metadata()?.correlation_stream_name;
+        self.0.extend(origin.map(|name| name.to_string()));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_reducer_that_takes_the_recorded_message_has_its_metadata() {
+    const { assert!(Origins::READS_RECORDED && !Account::READS_RECORDED) };
+    let store = memory();
+    deposit_of(&store, "transfer-1", 5).await;
+    let origins = store.entities::<Origins>().load("1").await.unwrap();
+    assert_eq!(origins.state, Origins(vec!["transfer-1".into()]));
+}
+
+#[tokio::test]
+async fn a_converter_has_the_metadata_whoever_reduces() {
+    let store = memory();
+    deposit_of(&store, "transfer-1", 5).await;
+    let twice = |recorded: &Recorded| {
+        let is_transfer = recorded.metadata()?.correlation_stream_name.is_some();
+        let data = Some(r#"{"amount":10}"#.into());
+        Ok(is_transfer.then(|| Recorded { data_json: data, ..recorded.clone() }))
+    };
+    let projector = Projector::<Account>::of_reducer().converter(twice);
+    let stream = StreamName::new("account-1").unwrap();
+    let account = projector.run_on_stream(store.messages(), &stream).await.unwrap();
+    assert_eq!(account.state.balance, 10);
+}
