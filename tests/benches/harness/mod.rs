@@ -23,6 +23,8 @@ pub(crate) enum Pace {
     Quick,
     /// Turns of some tenths of a second.
     Slow,
+    /// Turns of seconds.
+    Slowest,
 }
 
 impl Pace {
@@ -32,6 +34,7 @@ impl Pace {
             (Self::Quick, true) => 21,
             (Self::Slow, false) => 11,
             (Self::Slow, true) => 5,
+            (Self::Slowest, _) => 3,
         }
     }
 

@@ -7,6 +7,8 @@
 mod ours;
 mod theirs;
 
+use std::time::Duration;
+
 use evenfold_tests::Outcome;
 use evenfold_tests::asked;
 
@@ -27,6 +29,9 @@ const WORKS: [(&str, &str, &str, u32); 6] = [
 /// How many events the log has.
 const LOG: u32 = 20_000;
 
+/// A turn that takes longer than this is not taken as often.
+const LONG: Duration = Duration::from_secs(2);
+
 pub(crate) async fn all(report: &mut Report) -> Outcome {
     let Some(programs) = theirs::programs() else { return Ok(()) };
     let ours = Ours::prepare(LOG).await?;
@@ -42,13 +47,17 @@ pub(crate) async fn all(report: &mut Report) -> Outcome {
                 continue;
             }
             // What a peer does not offer, or fails at, is said and not left out.
-            if let Err(reason) = peer.ask(work, times).await? {
-                report.note(format!("{work}: {}: {reason}", peer.version))?;
-                continue;
-            }
+            let pace = match peer.ask(work, times).await? {
+                Ok(once) if once * times > LONG => Pace::Slowest,
+                Ok(_) => Pace::Slow,
+                Err(reason) => {
+                    report.note(format!("{work}: {}: {reason}", peer.version))?;
+                    continue;
+                }
+            };
             let one = async || ours.turn(work, times).await;
             let other = async || Ok(peer.ask(work, times).await??);
-            report.add(compare_at(Pace::Slow, name, Some(1.0), one, other).await?)?;
+            report.add(compare_at(pace, name, Some(1.0), one, other).await?)?;
         }
     }
     Ok(())

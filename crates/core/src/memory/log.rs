@@ -145,11 +145,10 @@ impl Log {
         limit: BatchSize,
     ) -> Vec<Recorded> {
         let page = self.category_from(query, from).take(limit.as_len()).cloned();
-        let bare = |message: Recorded| match query.has_metadata() {
-            true => message,
-            false => message.without_metadata(),
-        };
-        page.map(bare).collect()
+        if query.has_metadata() {
+            return page.collect();
+        }
+        page.map(Recorded::without_metadata).collect()
     }
 
     fn category_from<'a>(

@@ -259,8 +259,8 @@ impl Subscriber {
         self
     }
 
-    /// Where it begins when it has no progress yet: a [`GlobalPosition`] for a category, a
-    /// [`Position`] for a stream.
+    /// Where it begins when it has no progress yet: a [`GlobalPosition`](crate::GlobalPosition) for a category, a
+    /// [`Position`](crate::Position) for a stream.
     pub fn start_at(mut self, start: impl Into<Start>) -> Self {
         self.start = Some(start.into());
         self

@@ -297,9 +297,10 @@ impl Work {
             }
             Source::Stream(stream) => {
                 let from = Position::new(from)?;
-                let page = match self.has_metadata {
-                    true => store.read_stream(stream, from, limit),
-                    false => store.read_stream_data(stream, from, limit),
+                let page = if self.has_metadata {
+                    store.read_stream(stream, from, limit)
+                } else {
+                    store.read_stream_data(stream, from, limit)
                 };
                 (page.await?, None)
             }
