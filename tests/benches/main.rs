@@ -32,13 +32,21 @@ fn main() -> Outcome<ExitCode> {
         return Ok(done);
     }
     let mut report = Report::default();
-    Builder::new_multi_thread().enable_all().build()?.block_on(in_process(&mut report))?;
+    let measured = all(&mut report);
+    if let Err(error) = &measured {
+        report.note(format!("it ended early: {error}"))?;
+    }
+    // What was measured before something failed took its time.
+    report.write()?;
+    measured.map(|()| ExitCode::SUCCESS)
+}
+
+fn all(report: &mut Report) -> Outcome {
+    Builder::new_multi_thread().enable_all().build()?.block_on(in_process(report))?;
     // As in a task of an application: the thread that hears the server's answer goes on with it.
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(postgres::all(&mut report))?;
-    runtime.block_on(peers::all(&mut report))?;
-    report.write()?;
-    Ok(ExitCode::SUCCESS)
+    runtime.block_on(postgres::all(report))?;
+    runtime.block_on(peers::all(report))
 }
 
 async fn in_process(report: &mut Report) -> Outcome {

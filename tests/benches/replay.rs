@@ -53,7 +53,7 @@ impl Replay {
     pub(crate) async fn compare(&self, name: &'static str) -> Outcome<Comparison> {
         let ours = async || self.typed().await;
         match name {
-            ROWS => harness::compare(name, Some(0.8), ours, async || self.rows().await).await,
+            ROWS => harness::compare(name, Some(0.9), ours, async || self.rows().await).await,
             _ => harness::compare(name, None, ours, async || self.borrowed().await).await,
         }
     }

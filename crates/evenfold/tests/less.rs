@@ -3,14 +3,16 @@
 
 mod story;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use evenfold::message::{Metadata, Recorded};
 use evenfold::prelude::*;
 use evenfold::projector::Projector;
 use evenfold::reducer::Reducer;
-use evenfold::stores::BatchSize;
-use evenfold::{Error, Store};
+use evenfold::stores::{BatchSize, CategoryQuery, ReadStore};
+use evenfold::{Category, Error, ErrorPolicy, GlobalPosition, Memory, Position, Store};
+use futures::future::BoxFuture;
 use serde_json::Value;
 use story::{
     Account, AccountEvent, Deposit, Deposited, Notes, Withdrawn, deposit, memory, progress,
@@ -81,6 +83,36 @@ async fn who_reads_no_metadata_gets_none_and_follows_nothing() {
         let streams = store.messages().streams(&account, None, BatchSize::DEFAULT).await.unwrap();
         assert_eq!(streams.len(), 1, "nothing was written: {streams:?}");
     }
+}
+
+/// A handler that notes whether a message has metadata, and fails on it once.
+#[derive(Clone, Default)]
+struct Fails(Arc<Mutex<Vec<bool>>>);
+
+#[handler(AccountEvent, skip(Withdrawn))]
+impl Fails {
+    async fn deposited(&self, event: Received<Deposited>) -> Result<(), HandlerError> {
+        let mut seen = self.0.lock().unwrap();
+        seen.push(event.recorded().metadata_json.is_some());
+        if seen.len() == 1 { Err("no luck".into()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn what_was_parked_by_who_reads_no_metadata_comes_again_as_it_came() {
+    let store = memory();
+    deposit_of(&store, "transfer-1", 5).await;
+    let fails = Fails::default();
+    let parks = || {
+        let subscriber = store.subscriber("parks", fails.clone()).without_metadata();
+        subscriber.errors(ErrorPolicy::park().retries(0))
+    };
+    parks().run_until_caught_up().await.unwrap();
+    let parking = store.parking("parks", "account").unwrap();
+    parking.replay_all().await.unwrap();
+    parks().run_until_caught_up().await.unwrap();
+    assert_eq!(*fails.0.lock().unwrap(), [false, false]);
+    assert!(parking.list().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -182,4 +214,84 @@ async fn a_converter_has_the_metadata_whoever_reduces() {
     let stream = StreamName::new("account-1").unwrap();
     let account = projector.run_on_stream(store.messages(), &stream).await.unwrap();
     assert_eq!(account.state.balance, 10);
+}
+
+/// Counts the pages that are read whole, and those of data alone.
+#[derive(Default)]
+struct Counted {
+    memory: Memory,
+    whole: AtomicU32,
+    data: AtomicU32,
+}
+
+impl ReadStore for Counted {
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        from: Position,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        self.whole.fetch_add(1, Ordering::Relaxed);
+        self.memory.read_stream(stream, from, limit)
+    }
+
+    fn read_stream_data<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        from: Position,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        self.data.fetch_add(1, Ordering::Relaxed);
+        self.memory.read_stream_data(stream, from, limit)
+    }
+
+    fn read_category<'a>(
+        &'a self,
+        query: &'a CategoryQuery,
+        from: GlobalPosition,
+        limit: BatchSize,
+    ) -> BoxFuture<'a, Result<Vec<Recorded>, Error>> {
+        self.memory.read_category(query, from, limit)
+    }
+
+    fn last_message<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        message_type: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Recorded>, Error>> {
+        self.memory.last_message(stream, message_type)
+    }
+
+    fn stream_version<'a>(
+        &'a self,
+        stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<Position>, Error>> {
+        self.memory.stream_version(stream)
+    }
+
+    fn category_head<'a>(
+        &'a self,
+        category: &'a Category,
+    ) -> BoxFuture<'a, Result<Option<GlobalPosition>, Error>> {
+        self.memory.category_head(category)
+    }
+}
+
+#[tokio::test]
+async fn a_projector_reads_whole_messages_where_something_of_it_may_look_at_them_and_only_there() {
+    async fn asked<S: Send + 'static>(projector: Projector<S>) -> (u32, u32) {
+        let store = Counted::default();
+        let stream = StreamName::new("account-1").unwrap();
+        projector.run_on_stream(&store, &stream).await.unwrap();
+        (store.whole.into_inner(), store.data.into_inner())
+    }
+    let none = |_: &Recorded| Ok(None);
+    let sum = |sum: &mut u64, event: &Deposited| {
+        *sum += event.amount;
+        Ok(())
+    };
+    assert_eq!(asked(Projector::<Account>::of_reducer()).await, (0, 1));
+    assert_eq!(asked(Projector::starting_with(|| 0).on(sum)).await, (0, 1));
+    assert_eq!(asked(Projector::<Account>::of_reducer().converter(none)).await, (1, 0));
+    assert_eq!(asked(Projector::<Origins>::of_reducer()).await, (1, 0));
 }

@@ -174,6 +174,10 @@ impl Work {
         is_replay: bool,
         context: &mut Context,
     ) -> Result<Handled, Fault> {
+        // What was parked is read whole, and comes as it came before.
+        let is_too_much = !self.has_metadata && recorded.metadata_json.is_some();
+        let bare = is_too_much.then(|| Arc::new(Recorded::clone(recorded).without_metadata()));
+        let recorded = bare.as_ref().unwrap_or(recorded);
         let converted = self.converters.convert(recorded).map_err(Fault::Hopeless)?.map(Arc::new);
         let recorded = converted.as_ref().unwrap_or(recorded);
         let mut handled = Handled { is_wanted: false, rejected: Vec::new(), committed: None };
