@@ -131,14 +131,16 @@ impl Life {
     async fn turn(&mut self) -> Result {
         let asked = Instant::now();
         let held = self.store.renew_leases(&self.group, &self.me, TTL).await?;
-        // Its time began after it asked, so it has less than this.
+        // Its time began after it asked, so it has less than this; and who hears of it later than that
+        // believes nothing.
         let (from, to) = (Instant::now(), asked + TTL);
-        self.beliefs.extend(held.leases.iter().map(|lease| Belief {
+        let heard = held.leases.iter().filter(|_| from < to);
+        self.beliefs.extend(heard.map(|lease| Belief {
             bucket: lease.bucket,
             epoch: lease.epoch,
             member: self.me.id,
             from,
-            to: to.max(from),
+            to,
         }));
         match self.random(12) {
             0 => self.leave().await,

@@ -74,11 +74,18 @@ async fn pages_by_their_values(owner: &mut PgConnection, queries: Vec<String>) -
     let pages: Vec<_> = queries.into_iter().filter(|query| query.contains(">= ROW(")).collect();
     assert!(pages.len() >= 2, "only {} pages of a category were found", pages.len());
     let categories = ["account", "category1", "audit", "nothing"];
-    let places = |category| [1, 50_000, 90_000, 97_000, 99_990].map(|from| (category, from));
-    for (category, from) in categories.into_iter().flat_map(places) {
+    let places = [1, 50_000, 90_000, 97_000, 99_990];
+    // With metadata or without, and of which types.
+    let less = ["true, NULL", "false, '{Deposited}'"];
+    let asked = categories.into_iter().flat_map(|category| {
+        places.into_iter().flat_map(move |from| less.map(|less| (category, from, less)))
+    });
+    for (category, from, less) in asked {
         for query in &pages {
             let member = if query.contains("cardinal_hash") { "1, 4" } else { "NULL, NULL" };
-            let values = format!("'{category}', {from}, 1000, {member}, 'transfer'");
+            let is_correlated = query.contains("correlationStreamName");
+            let correlation = if is_correlated { "'transfer', " } else { "" };
+            let values = format!("'{category}', {from}, 1000, {member}, {correlation}{less}");
             let plan = explain(owner, query, |n| values.split(", ").nth(n - 1)).await?;
             let walks = ["Seq Scan on messages", "messages_pkey", "Sort"];
             let walked: Vec<_> = walks.iter().filter(|walk| plan.contains(**walk)).collect();
