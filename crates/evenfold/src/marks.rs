@@ -29,6 +29,7 @@ pub(crate) struct Marks {
 impl Marks {
     /// The ids that are the same whenever this write is made again, if it has such.
     pub(crate) fn ids(&self, stream: &StreamName) -> Result<Option<BatchIds>, Invalid> {
+        self.check()?;
         match &self.following {
             _ if self.identity.is_some() => Ok(self.identity),
             Some(received) => received.ids_for(stream, &self.step).map(Some),

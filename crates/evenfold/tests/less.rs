@@ -11,7 +11,7 @@ use evenfold::prelude::*;
 use evenfold::projector::Projector;
 use evenfold::reducer::Reducer;
 use evenfold::stores::{BatchSize, CategoryQuery, ReadStore};
-use evenfold::{Category, Error, ErrorPolicy, GlobalPosition, Memory, Position, Store};
+use evenfold::{Category, Error, ErrorPolicy, GlobalPosition, Memory, Position, Store, Uuid};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use story::{
@@ -50,7 +50,9 @@ impl Follows {
         let accounts = self.store.entities::<Account>();
         let decided = accounts.transact("4", |_| Ok(vec![withdrawn().into()])).following(&event);
         let mut said = vec![format!("{:?}", event.metadata().correlation_stream_name)];
-        let refused = [followed, replied, through.await].map(Result::unwrap_err);
+        let known = self.store.write("account-5", withdrawn()).following(&event);
+        let known = known.identified_by(Uuid::nil()).await;
+        let refused = [followed, replied, through.await, known].map(Result::unwrap_err);
         for error in refused.into_iter().chain([decided.await.unwrap_err()]) {
             assert!(error.is_invalid());
             said.push(error.to_string());
@@ -71,13 +73,13 @@ async fn who_reads_no_metadata_gets_none_and_follows_nothing() {
             subscriber = subscriber.stream("account-1");
         }
         subscriber.run_until_caught_up().await.unwrap();
-        let said = follows.said.lock().unwrap();
+        let said = follows.said.lock().unwrap().clone();
         let (none, refused) = said.split_first().unwrap();
         assert_eq!(none, "None");
         assert_eq!(
             refused,
             ["message to follow `Deposited`: its subscriber reads no metadata, so nothing can \
-              follow it; leave out `.without_metadata()`"; 4]
+              follow it; leave out `.without_metadata()`"; 5]
         );
         let account = "account".parse().unwrap();
         let streams = store.messages().streams(&account, None, BatchSize::DEFAULT).await.unwrap();
@@ -161,6 +163,10 @@ async fn who_asks_for_less_and_needs_more_is_refused() {
             subscriber().converter(same).handled_only(),
             "subscriber `notes`: `.converter(…)` needs the messages that `.handled_only()` leaves \
              out",
+        ),
+        (
+            subscriber().converter(same).without_metadata(),
+            "subscriber `notes`: `.converter(…)` may need what `.without_metadata()` leaves out",
         ),
         (
             subscriber().stream("account-1").handled_only(),

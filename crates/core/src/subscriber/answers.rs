@@ -62,7 +62,10 @@ impl Machine {
         match progress {
             Ok(progress) => {
                 let began = progress.as_ref().and_then(|progress| progress.began);
-                let is_own = self.own_tests.remove(&lane).is_some_and(|own| began == Some(own));
+                let is_own = self.own_tests.get(&lane).is_some_and(|own| began == Some(*own));
+                if !is_own {
+                    self.own_tests.remove(&lane);
+                }
                 track.resume(progress.as_ref(), start, (is_shared, is_own), now);
                 // What was parked by who had the lane before is to be known.
                 self.lot.look_again();
@@ -341,6 +344,7 @@ impl Machine {
                 }
                 self.release_held(lane);
                 if is_new {
+                    self.own_tests.remove(&lane);
                     // What it holds was not read yet.
                     self.wake();
                 }

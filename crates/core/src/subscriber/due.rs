@@ -39,7 +39,8 @@ impl Track {
         if self.is_suspect(*first) {
             // A record that is due for another reason, while something else is under way, begins no
             // test.
-            let test = self.test().filter(|it| self.is_test_wanted || self.began == Some(*it));
+            let is_testing = |test| self.is_test_wanted || self.began == Some(test);
+            let test = self.test().filter(|test| !self.is_test_over && is_testing(*test));
             return test.or_else(|| self.left_over());
         }
         self.ahead.back().map(|(last, _)| Began::Ahead(*last))
@@ -106,7 +107,9 @@ impl Track {
     pub(super) fn is_settled(&self, is_held: bool) -> bool {
         let is_open = self.unrecorded > 0 && self.done != self.recorded;
         let is_told = is_held || !self.is_held;
-        !is_open && self.began.is_none() && is_told && !self.is_recording()
+        // Suspects that are there no more are left as they are.
+        let is_left = self.ahead.is_empty() && self.began == self.left_over();
+        !is_open && (self.began.is_none() || is_left) && is_told && !self.is_recording()
     }
 
     /// The time at which something of the lane comes to be due by itself.
@@ -132,8 +135,7 @@ impl Track {
     pub(super) fn is_closed(&self, is_failing: bool) -> bool {
         let is_told = self.is_held || is_failing;
         // A record that was not heard of may stand, and say that a message was begun.
-        let is_begun =
-            self.is_mark_wanted || self.began.is_some() && self.began != self.left_over();
+        let is_begun = self.is_mark_wanted || self.began != self.left_over();
         let is_open = self.done != self.recorded || is_begun || is_told;
         !self.is_live()
             || self.is_ended

@@ -36,6 +36,8 @@ pub(super) struct Track {
     pub(super) is_mark_wanted: bool,
     /// That record begins the test of a suspect: nothing else is under way.
     pub(super) is_test_wanted: bool,
+    /// It says that the test is over.
+    pub(super) is_test_over: bool,
     /// The queues that wait for it.
     held: Vec<Key>,
     /// The queues that wait for room among the parked messages of their stream.
@@ -91,6 +93,7 @@ impl Track {
             not_before: Duration::ZERO,
             is_mark_wanted: false,
             is_test_wanted: false,
+            is_test_over: false,
             held: Vec::new(),
             full: Vec::new(),
             suspects: None,
@@ -226,7 +229,9 @@ impl Track {
 
     /// What stays begun when the message at this place is done with.
     pub(super) fn began_after(&self, place: Place) -> Option<Began> {
-        self.began.filter(|began| matches!(began, Began::Ahead(to) if *to > place))
+        let suspects = self.suspects.filter(|to| *to > place).map(Began::Ahead);
+        let began = self.began.filter(|began| matches!(began, Began::Ahead(to) if *to > place));
+        began.or(suspects)
     }
 
     fn settle(&mut self) {
@@ -275,6 +280,7 @@ impl Track {
         let Some((record, counted)) = self.recording.take() else { return };
         self.recorded = record.done;
         self.began = record.began;
+        self.is_test_over &= self.is_tested();
         self.is_held = record.is_held || record.is_last && self.is_held;
         self.unrecorded = self.unrecorded.saturating_sub(counted);
         self.recorded_at = now;

@@ -47,6 +47,7 @@ impl Machine {
             return;
         };
         track.is_draining = is_leaving && !track.is_gone();
+        track.is_test_wanted &= !track.is_draining;
         if !track.is_draining {
             track.is_ended = false;
             let waiting = track.take_held();

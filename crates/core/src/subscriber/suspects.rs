@@ -39,11 +39,18 @@ impl Track {
         matches!(self.began, Some(Began::Alone(..))) && self.began != self.left_over()
     }
 
+    /// Whether it is recorded that a suspect is being tested, or will be.
+    pub(super) fn is_testing(&self) -> bool {
+        let test = self.on_its_way().filter(|began| matches!(began, Began::Alone(..)));
+        self.is_tested() || test.is_some() && test != self.left_over()
+    }
+
     /// Asks for a record that the test of a suspect is over, if one has to say so.
     pub(super) fn end_test(&mut self) -> bool {
         self.is_test_wanted = false;
-        self.is_mark_wanted |= self.is_tested();
-        self.is_tested()
+        self.is_test_over = self.is_tested();
+        self.is_mark_wanted |= self.is_test_over;
+        self.is_test_over
     }
 
     pub(super) fn is_suspect(&self, place: Place) -> bool {
@@ -70,6 +77,7 @@ impl Track {
         }
         if self.on_its_way() != test {
             (self.is_mark_wanted, self.is_test_wanted) = (true, true);
+            self.is_test_over = false;
         }
         Leave::Held
     }

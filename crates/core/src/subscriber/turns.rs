@@ -130,7 +130,8 @@ impl Machine {
 
     /// The lane that has a suspect to be handled while nothing else is, if it may begin with it.
     fn tested(&self) -> Option<Lane> {
-        self.tested.filter(|tested| self.lanes.get(tested).is_some_and(is_open))
+        let may_be = |track: &Track| is_open(track) || track.is_testing();
+        self.tested.filter(|tested| self.lanes.get(tested).is_some_and(may_be))
     }
 
     /// Whether a message may begin now.

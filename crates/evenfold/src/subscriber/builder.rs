@@ -275,6 +275,8 @@ impl Subscriber {
 
     /// Has the store look for the types that its handlers handle, where most messages of the category are
     /// of others. Each page then takes two questions, for what lies between is told by no message.
+    /// Progress over that is recorded with the next message that is handled, or when it is much: so
+    /// wait for a message that is handled.
     pub fn handled_only(mut self) -> Self {
         self.is_handled_only = true;
         self

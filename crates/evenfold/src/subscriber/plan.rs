@@ -101,7 +101,7 @@ impl Subscriber {
         options.check()?;
         self.errors.check()?;
         self.check_lease_term()?;
-        self.check_types(&id)?;
+        self.check_less(&id)?;
         let handlers: Arc<[Box<dyn Dispatch>]> = std::mem::take(&mut self.handlers).into();
         let converters = Arc::new(std::mem::take(&mut self.converters));
         let poller = |(source, share)| {
@@ -126,17 +126,23 @@ impl Subscriber {
         Ok(sources.into_iter().map(poller).collect())
     }
 
-    /// Who has a say on messages of any type gets them all.
-    fn check_types(&self, id: &SubscriberId) -> Result<(), Invalid> {
-        let calls =
-            [(self.strict, "`.strict()`"), (!self.converters.is_empty(), "`.converter(…)`")];
-        match calls.into_iter().find(|(is_made, _)| self.is_handled_only && *is_made) {
-            Some((_, call)) => {
-                let rule = format!("{call} needs the messages that `.handled_only()` leaves out");
-                Err(Invalid::new("subscriber", id, rule))
-            }
-            None => Ok(()),
-        }
+    /// Who has a say on messages of any type gets them all, and whole.
+    fn check_less(&self, id: &SubscriberId) -> Result<(), Invalid> {
+        let converts = !self.converters.is_empty();
+        let (bare, only) = (!self.has_metadata, self.is_handled_only);
+        let rules = [
+            (
+                self.strict && only,
+                "`.strict()` needs the messages that `.handled_only()` leaves out",
+            ),
+            (
+                converts && only,
+                "`.converter(…)` needs the messages that `.handled_only()` leaves out",
+            ),
+            (converts && bare, "`.converter(…)` may need what `.without_metadata()` leaves out"),
+        ];
+        let broken = rules.into_iter().find(|(is_broken, _)| *is_broken);
+        broken.map_or(Ok(()), |(_, rule)| Err(Invalid::new("subscriber", id, rule)))
     }
 
     fn check_lease_term(&self) -> Result<(), Invalid> {

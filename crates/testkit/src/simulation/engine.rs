@@ -324,8 +324,9 @@ impl World<'_> {
         if is_landed {
             self.note(|| format!("lane {lane} is recorded at {done:?}"));
             if let Some(place) = with {
+                let is_leased = self.scenario.term.is_some();
                 let told = self.truth.at(place)?;
-                told.is_parked_beside |= told.is_parked;
+                told.is_parked_beside |= told.is_parked && is_leased;
                 self.complete(place)?;
             }
             self.truth.recorded(lane, done)?;

@@ -109,10 +109,11 @@ impl World<'_> {
         })?;
         let mut queue = self.store.queue(&stream);
         let is_free = cause == Cause::Behind && queue.is_empty();
+        let is_leased = self.scenario.term.is_some();
         if queue.at(position).is_none() && !is_free {
             let told = self.truth.at(place)?;
             (told.is_parked, told.was_parked) = (true, true);
-            told.is_parked_beside |= told.is_done;
+            told.is_parked_beside |= told.is_done && is_leased;
             self.tally.parked += 1;
             queue = self.store.note(&stream, parked(place, position, cause));
         }

@@ -40,6 +40,22 @@ impl Broken {
         Ok(page)
     }
 
+    /// The query without its types, or with the metadata that it does not want.
+    fn asks_for_more(&self, query: &CategoryQuery) -> CategoryQuery {
+        let mut more = CategoryQuery::new(query.category().clone());
+        if let Some(correlation) = query.correlation() {
+            more = more.correlated_with(correlation.clone());
+        }
+        if let Some(group) = query.group() {
+            more = more.for_member(group);
+        }
+        match query.types() {
+            Some(types) if self.has(KeepsTheMetadata) => more.of_types(types.iter().cloned()),
+            None if self.has(DropsTheTypes) && !query.has_metadata() => more.without_metadata(),
+            _ => more,
+        }
+    }
+
     /// What is listed after a name, or another list of as many.
     fn listed_wrong<T: Clone>(
         &self,
@@ -139,20 +155,7 @@ impl ReadStore for Broken {
                     self.memory.read_category(&query, from, limit).await
                 }
                 DropsTheTypes | KeepsTheMetadata => {
-                    let mut less = plain;
-                    if let Some(types) = query.types().filter(|_| self.has(KeepsTheMetadata)) {
-                        less = less.of_types(types.iter().cloned());
-                    }
-                    if self.has(DropsTheTypes) && !query.has_metadata() {
-                        less = less.without_metadata();
-                    }
-                    if let Some(correlation) = correlated {
-                        less = less.correlated_with(correlation.clone());
-                    }
-                    if let Some(group) = query.group() {
-                        less = less.for_member(group);
-                    }
-                    self.memory.read_category(&less, from, limit).await
+                    self.memory.read_category(&self.asks_for_more(query), from, limit).await
                 }
                 MatchesACategoryByPrefix => {
                     self.read_by_prefix(query.category(), from, limit).await

@@ -85,3 +85,30 @@ fn nothing_begins_before_it_is_recorded_that_a_test_in_a_lost_lane_is_over() {
     actions.extend(bench.answer(Input::Recorded(1, Ok(()))));
     assert!(actions.contains(&Action::Handle(6, None)), "{actions:?}");
 }
+
+#[test]
+fn suspects_that_are_there_no_more_are_left_and_it_comes_to_rest() {
+    let options = Options { crashes: Some(1), ..options(10, 100) };
+    let mut bench = Bench::leased(options, &[(0, began(4, Began::Ahead(9)))]);
+    let actions = bench.answer(page(&[]));
+    assert!(!actions.iter().any(|it| matches!(it, Action::Record(..))), "{actions:?}");
+    assert!(bench.machine.is_caught_up());
+}
+
+#[test]
+fn a_test_ends_where_the_message_is_kept_back() {
+    let error_delay = ms(500);
+    let options = Options { crashes: Some(1), parked_limit: 1, error_delay, ..options(10, 100) };
+    let mut bench = Bench::leased(options, &[(0, began(4, Began::Ahead(5)))]);
+    assert!(bench.answer(page(&[5])).contains(&test_of(5, 4)));
+    assert!(bench.answer(Input::Recorded(0, Ok(()))).contains(&Action::Handle(5, None)));
+    bench.answer(Input::Handled(5, Outcome::Fault(Fault::Unavailable)));
+    // Who had the lane before parked one of the stream after his lease, and there is room for no more.
+    bench.answer(Input::Notes(Ok(vec![(item(5, 0).stream, 0, parked(0, 3, None))])));
+    let actions = bench.after(error_delay);
+    let began = Some(Began::Ahead(5));
+    let over = Action::Record(0, Record { began, is_held: true, ..record(4) });
+    assert!(actions.contains(&over), "{actions:?}");
+    let actions = bench.answer(Input::Recorded(0, Ok(())));
+    assert!(actions.iter().any(is_replay), "{actions:?}");
+}
