@@ -23,7 +23,12 @@ async fn projecting_100_000_messages_takes_no_more_memory_than_one_page() -> Out
 
     // The first time, connections and statements are made.
     peak::projecting(&store, &short, PAGE).await?;
-    let one = peak::projecting(&store, &short, PAGE).await?;
+    // How many rows are under way from SQLite's thread at the peak of a page is chance, so one page is
+    // read as often as the long stream has pages.
+    let mut one = 0;
+    for _ in 0..PAGES {
+        one = one.max(peak::projecting(&store, &short, PAGE).await?);
+    }
     let all = peak::projecting(&store, &long, PAGES * PAGE).await?;
     println!("{one} bytes for one page, {all} bytes for {PAGES} pages");
     assert!(one > 100_000, "the allocator counts: {one} bytes for one page");
