@@ -70,8 +70,8 @@ pub struct Projector<S> {
     batch: BatchSize,
     until: Option<Position>,
     until_time: Option<OffsetDateTime>,
-    /// Something that it runs looks at more of a message than its data and its place.
-    needs_metadata: bool,
+    /// A reducer takes the message as it is recorded, with its metadata.
+    reads_recorded: bool,
 }
 
 /// A projector that has a default state and no reducer yet; it cannot run before it has one.
@@ -92,7 +92,7 @@ impl<S: Reducer + Default> Projector<S> {
     /// The projector of a state that has a `#[reducer]` block, beginning with its default.
     pub fn of_reducer() -> Self {
         let mut projector = Self::with(Arc::new(S::default));
-        projector.needs_metadata = S::READS_RECORDED;
+        projector.reads_recorded = S::READS_RECORDED;
         let reduce: ReduceFn<S> = Arc::new(reduce_recorded);
         for message_type in S::Set::TYPES {
             projector.reducers.insert(message_type, Arc::clone(&reduce));
@@ -129,7 +129,7 @@ impl<S: Send + 'static> Projector<S> {
             batch: BatchSize::DEFAULT,
             until: None,
             until_time: None,
-            needs_metadata: false,
+            reads_recorded: false,
         }
     }
 
@@ -159,7 +159,6 @@ impl<S: Send + 'static> Projector<S> {
         F: Fn(&Recorded) -> Result<Option<Recorded>, HandlerError> + Send + Sync + 'static,
     {
         self.converters.push(convert);
-        self.needs_metadata = true;
         self
     }
 
@@ -279,7 +278,7 @@ impl<S: Send + 'static> Projector<S> {
         stream: &StreamName,
         from: Position,
     ) -> Result<Vec<Recorded>, Error> {
-        if self.needs_metadata {
+        if self.reads_recorded || !self.converters.is_empty() {
             store.read_stream(stream, from, self.batch).await
         } else {
             store.read_stream_data(stream, from, self.batch).await

@@ -36,13 +36,17 @@ impl Track {
 
     /// Whether it is recorded that a suspect is being tested.
     pub(super) fn is_tested(&self) -> bool {
-        matches!(self.began, Some(Began::Alone(..))) && self.began != self.left_over()
+        self.is_test(self.began)
     }
 
     /// Whether it is recorded that a suspect is being tested, or will be.
     pub(super) fn is_testing(&self) -> bool {
-        let test = self.on_its_way().filter(|began| matches!(began, Began::Alone(..)));
-        self.is_tested() || test.is_some() && test != self.left_over()
+        self.is_tested() || self.is_test(self.on_its_way())
+    }
+
+    /// Whether that is a test of ours, and not what somebody else left.
+    fn is_test(&self, began: Option<Began>) -> bool {
+        matches!(began, Some(Began::Alone(..))) && began != self.left_over()
     }
 
     /// Asks for a record that the test of a suspect is over, if one has to say so.
@@ -71,7 +75,7 @@ impl Track {
         if !is_alone {
             return Leave::Held;
         }
-        let test = Some(Began::Alone(place, crashes));
+        let test = self.test();
         if self.began == test {
             return Leave::Granted;
         }
