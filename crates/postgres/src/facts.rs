@@ -21,6 +21,9 @@ use crate::schema::{Schema, has_leases, look};
 /// How long a session is waited for that a pooler may have to give, when we hold it ourselves.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// A pooler is found that has up to so many sessions at rest.
+const SESSIONS_KEPT: usize = 4;
+
 /// What is known of a database, from [`Options::facts`](crate::Options::facts).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -196,26 +199,34 @@ async fn idle_writers(on: &Connections) -> Result<Vec<IdleWriter>, sqlx::Error> 
     .await
 }
 
-/// Asks twice who serves us, and between that keeps the one who did busy: a server cannot change
-/// that, and a pooler with more than one session must.
+/// Asks again and again who serves one connection, and meanwhile keeps more and more others busy: a
+/// server cannot change that, and a pooler must once the one is among them.
 async fn is_pooled(options: &PgConnectOptions) -> Option<bool> {
-    let (mut one, first, _busy) = timeout(PATIENCE, two_sessions(options)).await.ok()?.ok()?;
-    match timeout(PATIENCE, process_of(&mut one)).await {
-        Ok(second) => Some(second.ok()? != first),
-        // A pooler that has but one session lets us wait for it.
-        Err(_) => Some(true),
+    let (mut one, first) = timeout(PATIENCE, one_session(options)).await.ok()?.ok()?;
+    let mut busy = Vec::new();
+    while busy.len() < SESSIONS_KEPT {
+        busy.push(timeout(PATIENCE, busy_session(options)).await.ok()?.ok()?);
+        match timeout(PATIENCE, process_of(&mut one)).await {
+            Ok(again) if again.as_ref().ok()? == &first => {}
+            // A pooler that has no other session lets us wait for one.
+            Ok(_) | Err(_) => return Some(true),
+        }
     }
+    Some(false)
 }
 
-/// A connection, who served it, and another one that keeps whoever serves it.
-async fn two_sessions(
-    options: &PgConnectOptions,
-) -> Result<(PgConnection, i32, PgConnection), sqlx::Error> {
+/// A connection, and who served it.
+async fn one_session(options: &PgConnectOptions) -> Result<(PgConnection, i32), sqlx::Error> {
     let mut one = PgConnection::connect_with(options).await?;
-    let mut other = PgConnection::connect_with(options).await?;
     let first = process_of(&mut one).await?;
+    Ok((one, first))
+}
+
+/// A connection that keeps whoever serves it.
+async fn busy_session(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut other = PgConnection::connect_with(options).await?;
     raw_sql("BEGIN; SELECT 1").execute(&mut other).await?;
-    Ok((one, first, other))
+    Ok(other)
 }
 
 /// Without preparing anything, which a pooler might give to another client.

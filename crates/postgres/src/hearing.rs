@@ -200,7 +200,7 @@ impl Hearing {
             let longer = RETRY.saturating_mul(2_u32.saturating_pow(self.failures));
             sleep(longer.min(RETRY_AT_MOST)).await;
         }
-        let mut listener = PgListener::connect_with(&self.notifier.pool()).await?;
+        let mut listener = PgListener::connect_with(&self.notifier.hears()).await?;
         listener.listen(CHANNEL).await?;
         listener.eager_reconnect(false);
         self.listener = Some(listener);

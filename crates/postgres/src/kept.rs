@@ -16,10 +16,14 @@ use futures::stream::{self, BoxStream};
 use futures::{Future, StreamExt, TryStreamExt};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgQueryResult, PgRow};
-use sqlx::{Either, Execute, Executor, Postgres};
+use sqlx::{Connection, Either, Execute, Executor, Postgres};
+use tokio::time::timeout;
 
-/// One that nobody used for this long is to be asked whether it is still there, by the pool.
+/// One that nobody used for this long is to be asked whether it is still there.
 pub(crate) const QUIET: Duration = Duration::from_secs(30);
+
+/// How long the answer may take; a new connection is made then.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// And so does any after this long, for the pool closes those that are old.
 const TENURE: Duration = Duration::from_mins(1);
@@ -30,6 +34,8 @@ pub(crate) struct Kept(Arc<Inner>);
 
 struct Inner {
     pool: PgPool,
+    /// [`QUIET`].
+    quiet: Duration,
     state: Mutex<State>,
 }
 
@@ -50,23 +56,35 @@ struct Idle {
 }
 
 impl State {
-    /// The connection used last; or those that were quiet for too long, for the pool, where the call
-    /// is to wait for one.
-    fn take(&mut self) -> Result<Idle, Vec<Idle>> {
+    /// The connection used last; or none that was used lately, and those that were quiet for too long,
+    /// of which that one is the last.
+    fn take(&mut self, quiet: Duration) -> Result<Idle, Vec<Idle>> {
         match self.idle.pop() {
-            Some(idle) if idle.used.elapsed() < QUIET => Ok(idle),
-            quiet => {
+            Some(idle) if idle.used.elapsed() < quiet => Ok(idle),
+            idle => {
                 self.waiting += 1;
                 // The others are quieter still.
-                Err(std::mem::take(&mut self.idle).into_iter().chain(quiet).collect())
+                Err(std::mem::take(&mut self.idle).into_iter().chain(idle).collect())
             }
         }
     }
 }
 
+impl Idle {
+    /// Whether the server answers by it; it is closed otherwise.
+    async fn answers(mut self) -> Option<Self> {
+        let answer = timeout(ANSWER_WITHIN, self.connection.ping()).await;
+        if !matches!(answer, Ok(Ok(()))) {
+            drop(self.connection.detach());
+            return None;
+        }
+        Some(self)
+    }
+}
+
 impl Kept {
     pub(crate) fn new(pool: PgPool) -> Self {
-        Self(Arc::new(Inner { pool, state: Mutex::default() }))
+        Self(Arc::new(Inner { pool, quiet: QUIET, state: Mutex::default() }))
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -126,15 +144,24 @@ impl Kept {
 
     /// The connection used last, or one of the pool. What is not [put](Self::put) back goes to the pool.
     pub(crate) async fn take(&self) -> Result<(PoolConnection<Postgres>, Instant), sqlx::Error> {
-        let _waiting = match self.0.state().take() {
+        let taken = self.0.state().take(self.0.quiet);
+        let (mut quiet, _waiting) = match taken {
             Ok(idle) => return Ok((idle.connection, idle.since)),
-            Err(_quiet) => Waiting(self),
+            Err(quiet) => (quiet, Waiting(self)),
         };
+        let last = quiet.pop();
+        // Those go to the pool.
+        drop(quiet);
+        if let Some(last) = last
+            && let Some(idle) = last.answers().await
+        {
+            return Ok((idle.connection, idle.since));
+        }
         Ok((self.0.pool.acquire().await?, Instant::now()))
     }
 
     /// What is not kept is dropped, and so goes back to the pool.
-    fn put(&self, connection: PoolConnection<Postgres>, since: Instant) {
+    pub(crate) fn put(&self, connection: PoolConnection<Postgres>, since: Instant) {
         let used = Instant::now();
         let mut state = self.0.state();
         if state.waiting == 0 && !state.closed && used.duration_since(since) < TENURE {
@@ -223,5 +250,49 @@ impl<T> Slot<T> {
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kept").field("idle", &self.0.state().idle.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::testing::TestDatabase;
+
+    type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+    /// For which each connection was quiet for too long at once.
+    fn hasty(database: &TestDatabase) -> Result<Kept> {
+        let pool = PgPool::connect_lazy(&database.url())?;
+        Ok(Kept(Arc::new(Inner { pool, quiet: Duration::ZERO, state: Mutex::default() })))
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_quiet_is_asked_and_no_other_is_made() -> Result {
+        let database = TestDatabase::new().await?;
+        let kept = hasty(&database)?;
+        for _ in 0..50 {
+            assert!(kept.row(sqlx::query("SELECT 1")).await?.is_some());
+        }
+        assert_eq!(kept.pool().size(), 1);
+        kept.close().await;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_quiet_connection_that_is_gone_is_not_used() -> Result {
+        let database = TestDatabase::new().await?;
+        let kept = hasty(&database)?;
+        let other = PgPool::connect(&database.url()).await?;
+        for _ in 0..5 {
+            let (mut connection, since) = kept.take().await?;
+            let process = sqlx::query_scalar::<_, i32>("SELECT pg_backend_pid()");
+            let process = process.fetch_one(&mut *connection).await?;
+            kept.put(connection, since);
+            let ended = sqlx::query("SELECT pg_terminate_backend($1, 10000)").bind(process);
+            ended.execute(&other).await?;
+        }
+        assert!(kept.row(sqlx::query("SELECT 1")).await?.is_some());
+        kept.close().await;
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use evenfold_core::Category;
 use evenfold_core::store::Announcement;
 use futures::StreamExt;
+use futures::future::join;
 use futures::stream::{self, BoxStream};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -22,6 +23,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::connections::{Connections, Way};
 use crate::hearing::{Ear, Ears};
+use crate::kept::Kept;
 use crate::options::{PATIENCE, is_there};
 
 /// The same in every database; a notification does not leave its own. What is sent is the name of a
@@ -54,7 +56,8 @@ struct Inner {
 /// Connections to one server, apart from those of the store.
 struct Led {
     to: Arc<PgConnectOptions>,
-    pool: PgPool,
+    tells: Kept,
+    hears: PgPool,
 }
 
 /// What is to be told, and whether somebody is at it.
@@ -107,14 +110,14 @@ impl Notifier {
     /// Closes the connections. A task that listens and is not at it, as one whose runtime stands still,
     /// is not waited for.
     pub(crate) async fn close(&self) {
-        let pool = self.0.led().pool.clone();
-        let closed = tokio::spawn(async move { pool.close().await });
+        let (tells, hears) = self.0.led().both();
+        let closed = tokio::spawn(async move { join(tells.close(), hears.close()).await });
         timeout(CLOSE_WITHIN, closed).await.ok();
     }
 
-    /// Connections to where the store is now.
-    pub(crate) fn pool(&self) -> PgPool {
-        self.0.pool()
+    /// Connections that listen where the store is now.
+    pub(crate) fn hears(&self) -> PgPool {
+        self.0.both().1
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -129,14 +132,20 @@ impl Notifier {
 
 impl Led {
     fn to(to: Arc<PgConnectOptions>) -> Self {
+        // One of each is in use; others may hang, and are not waited for.
         let pool = PgPoolOptions::new()
-            // Two are in use; others may hang, and are not waited for.
-            .max_connections(10)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
-            .before_acquire(|connection, of| Box::pin(is_there(connection, of.idle_for)))
-            .connect_lazy_with(to.as_ref().clone());
-        Self { to, pool }
+            .before_acquire(|connection, of| Box::pin(is_there(connection, of.idle_for)));
+        // Nobody but who listens has a use for one that listened, and that one did not hear by it.
+        let hears = pool.clone().after_release(|_, _| Box::pin(async { Ok(false) }));
+        let tells = Kept::new(pool.connect_lazy_with(to.as_ref().clone()));
+        let hears = hears.connect_lazy_with(to.as_ref().clone());
+        Self { to, tells, hears }
+    }
+
+    fn both(&self) -> (Kept, PgPool) {
+        (self.tells.clone(), self.hears.clone())
     }
 }
 
@@ -145,20 +154,21 @@ impl Inner {
         self.led.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// To where the store is now. A pool that leads elsewhere is closed, so that who listens there hears
+    /// To where the store is now. Those that lead elsewhere are closed, so that who listens there hears
     /// of it; nobody waits for that server.
-    fn pool(&self) -> PgPool {
+    fn both(&self) -> (Kept, PgPool) {
         let to = self.on.options();
         let mut led = self.led();
-        if !Arc::ptr_eq(&led.to, &to) && !led.pool.is_closed() {
+        if !Arc::ptr_eq(&led.to, &to) && !led.hears.is_closed() {
             let left = std::mem::replace(&mut *led, Led::to(to));
-            drop(left.pool.close());
+            left.tells.leave();
+            drop(left.hears.close());
         }
-        led.pool.clone()
+        led.both()
     }
 
     fn is_closed(&self) -> bool {
-        self.led().pool.is_closed()
+        self.led().hears.is_closed()
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -205,12 +215,11 @@ struct Telling {
 
 impl Telling {
     async fn run(mut self) {
-        let mut connection = None;
         while let Some(texts) = self.take() {
-            let mut told = self.send(&mut connection, &texts).await;
+            let mut told = self.send(&texts).await;
             if told.is_err() {
                 // A connection that was quiet may be gone.
-                told = self.send(&mut connection, &texts).await;
+                told = self.send(&texts).await;
             }
             sleep(if told.is_ok() { PAUSE } else { PAUSE_AFTER_FAILURE }).await;
         }
@@ -223,21 +232,15 @@ impl Telling {
         waiting.is_told.then(|| waiting.texts.drain().collect())
     }
 
-    async fn send(
-        &self,
-        connection: &mut Option<PoolConnection<Postgres>>,
-        texts: &[String],
-    ) -> Result<(), sqlx::Error> {
-        let mut of_now = match connection.take() {
-            Some(connection) => connection,
-            None => self.of.pool().acquire().await?,
-        };
-        let told = timeout(PATIENCE, self.of.send(&mut of_now, texts)).await;
+    async fn send(&self, texts: &[String]) -> Result<(), sqlx::Error> {
+        let (tells, _) = self.of.both();
+        let (mut connection, since) = tells.take().await?;
+        let told = timeout(PATIENCE, self.of.send(&mut connection, texts)).await;
         let told = told.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         match told {
-            Ok(()) => *connection = Some(of_now),
+            Ok(()) => tells.put(connection, since),
             // What is there may not answer any more, or only read from now on.
-            Err(_) => drop(of_now.detach()),
+            Err(_) => drop(connection.detach()),
         }
         told
     }

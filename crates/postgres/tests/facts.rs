@@ -110,3 +110,20 @@ async fn a_pooler_in_transaction_mode_is_seen() -> Result {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_pooler_with_more_sessions_than_it_needs_is_seen() -> Result {
+    let database = TestDatabase::from_template(MESSAGE_DB).await?;
+    // Each call goes to the session that is at rest for longest, so one that is kept is missed by none.
+    let turns = "pool_mode = transaction\ndefault_pool_size = 2\nserver_round_robin = 1\n\
+        ignore_startup_parameters = extra_float_digits\n";
+    let pooler = Pooler::with(turns, &[])?;
+    let url = pooler.url(&database, "message_store");
+    let (mut one, mut other) = (raw(&url).await?, raw(&url).await?);
+    execute(&mut one, "BEGIN").await?;
+    execute(&mut other, "SELECT 1").await?;
+    execute(&mut one, "COMMIT").await?;
+    let facts = Postgres::options().facts(&(url + "&pooler=transaction")).await?;
+    assert_eq!(facts.transaction_pooler, Some(true));
+    Ok(())
+}
