@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use evenfold::prelude::*;
 use evenfold::{Entities, Position, Store};
 use evenfold_tests::{Account, Deposited, Outcome, peak};
+use sqlx::sqlite::SqliteSynchronous;
 use tempfile::TempDir;
 
 use crate::bare::{Bare, DATA, Moved, Parameters, Row, STREAM_PAGE};
@@ -13,12 +14,13 @@ use crate::harness::{self, Comparison};
 use crate::url;
 
 const APPEND: &str = "append: store.write / the same INSERT";
+const DURABLE: &str = "append, each on the disk at once: store.write / the same INSERT";
 const BATCH: &str = "append 100: store.write_all / the same INSERT";
 const BATCH_EACH: &str = "append 100: store.write_all / 100 INSERTs, one transaction";
 const LONG: &str = "append: to a stream of 50,000 / to short streams";
 const TRANSACT: &str = "transact: load 10 to 115, decide, write / the same by hand";
 
-pub(crate) const NAMES: [&str; 5] = [APPEND, LONG, BATCH, BATCH_EACH, TRANSACT];
+pub(crate) const NAMES: [&str; 6] = [APPEND, DURABLE, LONG, BATCH, BATCH_EACH, TRANSACT];
 
 /// How many streams are written to in turns.
 const STREAMS: u32 = 100;
@@ -26,11 +28,16 @@ const STREAMS: u32 = 100;
 const MANY: u32 = 100;
 
 pub(crate) async fn compare(name: &'static str, folder: &TempDir) -> Outcome<Comparison> {
-    let store = evenfold::connect(&url(folder, "ours.db")).await?;
+    let (durability, synchronous) = match name {
+        DURABLE => ("full", SqliteSynchronous::Full),
+        _ => ("normal", SqliteSynchronous::Normal),
+    };
+    let ours = url(folder, "ours.db") + "?durability=" + durability;
+    let store = evenfold::connect(&ours).await?;
     evenfold::connect(&url(folder, "theirs.db")).await?;
-    let bare = Bare::open(&folder.path().join("theirs.db")).await?;
+    let bare = Bare::open(&folder.path().join("theirs.db"), synchronous).await?;
     match name {
-        APPEND => {
+        APPEND | DURABLE => {
             harness::compare(
                 name,
                 Some(0.9),

@@ -112,11 +112,11 @@ pub(crate) struct Bare {
 
 impl Bare {
     /// Opens a file that a store has made.
-    pub(crate) async fn open(path: &Path) -> Outcome<Self> {
+    pub(crate) async fn open(path: &Path, synchronous: SqliteSynchronous) -> Outcome<Self> {
         let connection = SqliteConnectOptions::new()
             .filename(path)
             .busy_timeout(Duration::from_secs(5))
-            .synchronous(SqliteSynchronous::Normal);
+            .synchronous(synchronous);
         let pool = |connections| {
             SqlitePoolOptions::new()
                 .max_connections(connections)

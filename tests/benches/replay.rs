@@ -9,6 +9,7 @@ use evenfold::{GlobalPosition, Position, Store};
 use evenfold_tests::{AccountEvent, Deposited, Outcome, Withdrawn};
 use futures::TryStreamExt;
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteSynchronous;
 use tempfile::TempDir;
 
 use crate::bare::{Bare, CATEGORY_PAGE, Moved, Row};
@@ -47,7 +48,8 @@ impl Replay {
             let stream = format!("account-{n}");
             store.write_all(stream.as_str(), events).metadata(metadata.clone()).await?;
         }
-        Ok(Self { store, bare: Bare::open(&folder.path().join("replay.db")).await? })
+        let bare = Bare::open(&folder.path().join("replay.db"), SqliteSynchronous::Normal).await?;
+        Ok(Self { store, bare })
     }
 
     pub(crate) async fn compare(&self, name: &'static str) -> Outcome<Comparison> {

@@ -5,6 +5,7 @@ mod story;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use evenfold::message::{Metadata, Recorded};
 use evenfold::prelude::*;
@@ -147,6 +148,18 @@ async fn who_reads_what_is_handled_alone_comes_to_the_end_all_the_same() {
     let recorded: Value =
         serde_json::from_str(&progress(&store, "account:position-notes").await.unwrap()).unwrap();
     assert_eq!(recorded.get("position").and_then(Value::as_i64), Some(head.get()));
+}
+
+#[tokio::test]
+async fn what_is_passed_by_is_waited_for_as_what_is_handled_is() {
+    let store = memory();
+    let subscriber = store.subscriber("notes", Notes::default()).handled_only();
+    let running = tokio::spawn(subscriber.progress_time(Duration::from_millis(20)).run());
+    let written = store.write("account-1", Withdrawn { amount: 0 }).await.unwrap();
+    let (place, account) =
+        (store.place("notes", "account").unwrap(), StreamName::new("account-1").unwrap());
+    assert!(place.wait_for(&account, written.last(), Duration::from_mins(1)).await.unwrap());
+    running.abort();
 }
 
 #[tokio::test]

@@ -33,8 +33,8 @@ impl Pace {
             (Self::Quick, false) => 101,
             (Self::Quick, true) => 21,
             (Self::Slow, false) => 11,
-            (Self::Slow, true) => 5,
-            (Self::Slowest, _) => 3,
+            (Self::Slow, true) | (Self::Slowest, false) => 5,
+            (Self::Slowest, true) => 3,
         }
     }
 

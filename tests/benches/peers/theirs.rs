@@ -31,7 +31,7 @@ pub(super) struct Theirs {
 }
 
 impl Theirs {
-    pub(super) async fn start(program: &[String], name: String, log: u32) -> Outcome<Self> {
+    pub(super) async fn start(program: &[String], name: &str, log: u32) -> Outcome<Self> {
         // Two of them are clients of Message DB; the others make what they need.
         let genuine = name.contains("message_db") || name.contains("message-db");
         let template = if genuine { "message_db" } else { "template1" };
@@ -50,8 +50,13 @@ impl Theirs {
             return Err("a process without its pipes".into());
         };
         let answers = BufReader::new(answers).lines();
-        let mut peer =
-            Self { version: name, orders, answers, _process: process, _database: database };
+        let mut peer = Self {
+            version: name.to_owned(),
+            orders,
+            answers,
+            _process: process,
+            _database: database,
+        };
         peer.version = peer.line("version").await?;
         // What it says of its preparation it says again when it is asked for a work.
         peer.line(&format!("prepare {log}")).await?;

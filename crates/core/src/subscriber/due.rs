@@ -88,12 +88,12 @@ impl Track {
             || is_at_rest && !self.is_settled(when.is_held)
     }
 
-    /// Whether it is done with more than is recorded. What was only passed by counts when it is much,
-    /// for the record itself may be among what is passed by next.
+    /// Whether it is done with more than is recorded, as far as that counts.
     fn is_moved(&self, options: &Options) -> bool {
         let passed = self.done.unwrap_or_default() - self.recorded.unwrap_or_default();
         let is_far = usize::try_from(passed).is_ok_and(|far| far >= options.batch_size.as_len());
-        self.done != self.recorded && (self.unrecorded > 0 || is_far)
+        let counts = self.unrecorded > 0 || is_far || !options.passes_records;
+        self.done != self.recorded && counts
     }
 
     /// When the number of messages it is done with makes a record due, if it does.

@@ -19,9 +19,11 @@ pub struct Options {
     /// How long after a record those messages do not make another due, so that a crash repeats a
     /// moment's work and messages handled in no time are not slowed by their records; 10 ms.
     pub progress_pause: Duration,
-    /// After how much time it records its progress, if it has made any; 10 s. What it only passed by
-    /// counts from as much as a batch on.
+    /// After how much time it records its progress, if it has made any; 10 s.
     pub progress_time: Duration,
+    /// Whether it passes by its own records, as one cursor over several categories does; no. What it
+    /// only passed by then counts from as much as a batch on, or each record would make the next one due.
+    pub passes_records: bool,
     /// How many messages it handles at a time, each of another stream; 1, in the order of the
     /// category.
     pub concurrency: u32,
@@ -46,6 +48,7 @@ impl Default for Options {
             progress_interval: 100,
             progress_pause: Duration::from_millis(10),
             progress_time: Duration::from_secs(10),
+            passes_records: false,
             concurrency: 1,
             transactional: false,
             crashes: None,

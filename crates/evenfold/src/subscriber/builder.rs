@@ -183,8 +183,8 @@ impl Subscriber {
         self
     }
 
-    /// After how much time it records its progress, if it has made any; 10 s. What it only passed by
-    /// counts from as much as a batch on.
+    /// After how much time it records its progress, if it has made any; 10 s. What it only passed by is
+    /// recorded then too, and where it is [merged](Self::merged) once that is a batch.
     pub fn progress_time(mut self, time: Duration) -> Self {
         self.options.progress_time = time;
         self
@@ -275,8 +275,8 @@ impl Subscriber {
 
     /// Has the store look for the types that its handlers handle, where most messages of the category are
     /// of others. Each page then takes two questions, for what lies between is told by no message.
-    /// Progress over that is recorded with the next message that is handled, or when it is much: so
-    /// wait for a message that is handled.
+    /// Progress over that is recorded with the next message that is handled, or after the
+    /// [time](Self::progress_time) of it.
     pub fn handled_only(mut self) -> Self {
         self.is_handled_only = true;
         self

@@ -95,6 +95,7 @@ impl Subscriber {
         let options = Options {
             batch_size: BatchSize::new(self.batch_size.into())?,
             start: self.start_place(unit)?,
+            passes_records: self.merged.is_some(),
             crashes: self.options.crashes.or(crashes),
             ..self.options.clone()
         };

@@ -79,6 +79,7 @@ impl Scenario {
             progress_interval: random.between(1, 9),
             progress_pause: if random.chance(50) { ms(random.between(1, 200)) } else { ms(0) },
             progress_time: ms(random.between(100, 3000)),
+            passes_records: false,
             concurrency: if is_transactional { 1 } else { random.between(1, 16) },
             transactional: is_transactional,
             crashes,
@@ -101,7 +102,7 @@ impl Scenario {
         let messages = random.between(3, 40);
         let start = random.chance(25).then(|| random.between(0, messages).into());
         let options = Options { start, ..options };
-        Self {
+        let mut drawn = Self {
             options,
             policy,
             unit: if is_stream { Unit::StreamPosition } else { Unit::GlobalPosition },
@@ -114,7 +115,9 @@ impl Scenario {
             is_merged: !is_leased && !is_stream && random.chance(50),
             faults,
             chaos: ms(random.between(2000, 8000)),
-        }
+        };
+        drawn.options.passes_records = drawn.is_merged;
+        drawn
     }
 
     pub(super) fn sharing(&self) -> Sharing {
