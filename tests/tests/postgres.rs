@@ -5,9 +5,10 @@
 use evenfold::handler::Received;
 use evenfold::postgres::Postgres;
 use evenfold::stores::ReadStore;
-use evenfold::{Error, ExpectedVersion, Store};
+use evenfold::{Error, ExpectedVersion, Position, Store};
 use evenfold_postgres::testing::TestDatabase;
 use evenfold_tests::{Account, Deposited, Outcome, Withdrawn};
+use futures::TryStreamExt;
 use sqlx::PgPool;
 
 async fn balance_of_the_table(pool: &PgPool) -> Outcome<Option<i64>> {
@@ -81,5 +82,26 @@ async fn a_follower_that_was_rolled_back_is_written_again_and_none_is_written_tw
     }
     let account = store.entities::<Account>().load("1").await?;
     assert_eq!(account.state, Account { balance: 7, events: 1 });
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_writes_between_two_messages_is_not_held_up_by_the_page_on_its_way() -> Outcome {
+    let database = TestDatabase::new().await?;
+    let store = evenfold::connect(&format!("{}&connections=1", database.url())).await?;
+    for _ in 0..4 {
+        store.write_all("account-1", (0..1000).map(|_| Deposited::of(1))).await?;
+    }
+    let mut messages = store.read_stream("account-1", Position::START);
+    let mut read = 0_u64;
+    while let Some(message) = messages.try_next().await? {
+        read += 1;
+        // A connection that nobody gives back is waited for in vain, for ten seconds.
+        if message.position.get() % 100 == 0 {
+            store.write("account-2", Deposited::of(1)).await?;
+        }
+    }
+    assert_eq!(read, 4000);
+    assert_eq!(store.entities::<Account>().load("2").await?.state.events, 40);
     Ok(())
 }

@@ -13,6 +13,7 @@
 //! - [`telemetry`] lists what is told to `tracing` and `metrics`, for operators.
 //! - [`stores`] is the contract between evenfold and a backend.
 
+mod ahead;
 mod connect;
 mod entities;
 mod host;

@@ -12,8 +12,7 @@ use evenfold_core::handler::{BatchIds, Handler, Received};
 use evenfold_core::message::{Encode, Messages, Metadata, NewMessage, Recorded};
 use evenfold_core::reducer::Reducer;
 use evenfold_core::store::{
-    BatchSize, Categories, CategoryQuery, MessageStore, WriteStore, Written, category_messages,
-    merged_messages, stream_messages,
+    BatchSize, Categories, CategoryQuery, MessageStore, WriteStore, Written, merged_messages,
 };
 use evenfold_core::{Ids, TimeOrderedIds};
 use futures::future::BoxFuture;
@@ -22,6 +21,7 @@ use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use uuid::Uuid;
 
+use crate::ahead;
 use crate::marks::{Marks, send};
 use crate::wakeups::Wakeups;
 use crate::{
@@ -178,7 +178,8 @@ impl Store {
         Ok(self.messages.message(first).await?.is_some())
     }
 
-    /// Reads the messages of a stream, from a position on (that one too), in pages of 1,000.
+    /// Reads the messages of a stream, from a position on (that one too), in pages of 1,000. From the
+    /// second page on, the next one is on its way while this one is looked at.
     ///
     /// An illegal name, or a store that fails, is the last item of what is read.
     pub fn read_stream(
@@ -187,21 +188,19 @@ impl Store {
         from: Position,
     ) -> BoxStream<'_, Result<Recorded, Error>> {
         match stream.try_into() {
-            Ok(stream) => {
-                stream_messages(&*self.messages, stream, from, BatchSize::DEFAULT).boxed()
-            }
+            Ok(stream) => ahead::of_stream(&self.messages, stream, from).boxed(),
             Err(error) => stream::once(ready(Err(error.into()))).boxed(),
         }
     }
 
     /// Reads the messages of a category, from a global position on (that one too), in pages of
-    /// 1,000.
+    /// 1,000. From the second page on, the next one is on its way while this one is looked at.
     pub fn read_category(
         &self,
         query: impl Into<CategoryQuery>,
         from: GlobalPosition,
     ) -> BoxStream<'_, Result<Recorded, Error>> {
-        category_messages(&*self.messages, query.into(), from, BatchSize::DEFAULT).boxed()
+        ahead::of_category(&self.messages, query.into(), from).boxed()
     }
 
     /// Reads the messages of several categories, or of all, by global position from one on (that one

@@ -33,8 +33,11 @@ pub(crate) const CHANNEL: &str = "evenfold";
 /// The server takes less than 8,000 bytes; the rest of a name as long is found by reading at times.
 const LONGEST: usize = 7_999;
 
-/// What comes meanwhile is told together.
+/// What comes meanwhile is told together. Where that is much, the pause grows: a statement for every
+/// few writes would cost the server a seventh of its time, and who listens a page for each.
 const PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+const MUCH: usize = 5;
 
 /// A server that refuses is not asked for as long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -64,6 +67,8 @@ struct Led {
 #[derive(Debug, Default)]
 struct Waiting {
     texts: HashSet<String>,
+    /// How often something of that was announced.
+    announced: usize,
     is_told: bool,
 }
 
@@ -85,6 +90,7 @@ impl Notifier {
     pub(crate) fn tell(&self, text: &str) {
         let Ok(runtime) = Handle::try_current() else { return };
         let mut waiting = self.0.waiting();
+        waiting.announced += 1;
         if !waiting.texts.contains(text) {
             waiting.texts.insert(text.to_owned());
         }
@@ -215,21 +221,24 @@ struct Telling {
 
 impl Telling {
     async fn run(mut self) {
-        while let Some(texts) = self.take() {
+        let mut pause = PAUSE;
+        while let Some((texts, announced)) = self.take() {
+            pause = if announced < MUCH { PAUSE } else { LONGEST_PAUSE.min(pause * 2) };
             let mut told = self.send(&texts).await;
             if told.is_err() {
                 // A connection that was quiet may be gone.
                 told = self.send(&texts).await;
             }
-            sleep(if told.is_ok() { PAUSE } else { PAUSE_AFTER_FAILURE }).await;
+            sleep(if told.is_ok() { pause } else { PAUSE_AFTER_FAILURE }).await;
         }
     }
 
-    fn take(&mut self) -> Option<Vec<String>> {
+    fn take(&mut self) -> Option<(Vec<String>, usize)> {
         let mut waiting = self.of.waiting();
         self.is_done = waiting.texts.is_empty() || self.of.is_closed();
         waiting.is_told = !self.is_done;
-        waiting.is_told.then(|| waiting.texts.drain().collect())
+        let announced = std::mem::take(&mut waiting.announced);
+        waiting.is_told.then(|| (waiting.texts.drain().collect(), announced))
     }
 
     async fn send(&self, texts: &[String]) -> Result<(), sqlx::Error> {

@@ -39,7 +39,9 @@ pub(crate) async fn compare(name: &'static str, both: &Both) -> Outcome<Comparis
 }
 
 async fn singles(name: &'static str, on: &Database, pgbench: &Database) -> Outcome<Comparison> {
-    let (store, pgbench) = (on.store().await?, Pgbench::new(pgbench.url())?);
+    // Who writes by pgbench tells nobody either; what that costs is measured in `wakeups.rs`.
+    let store = evenfold::connect(&(on.url() + "&wakeups=no")).await?;
+    let pgbench = Pgbench::new(pgbench.url())?;
     let ours = async || singly(&store).await;
     harness::compare(name, Some(0.9), ours, async || pgbench.turn()).await
 }

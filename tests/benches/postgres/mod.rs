@@ -2,7 +2,8 @@
 //!
 //! The server is that of `$DATABASE_URL`, which `cargo xtask bench` makes, and does not wait for its
 //! disk; `durable.rs` starts one that does. Whole calls are timed by the clock, with the server on our
-//! core; functions by the processor time of the server alone.
+//! core, and what is read in pages with the server on another one; functions by the processor time of the
+//! server alone.
 
 mod append;
 mod batch;
@@ -18,11 +19,12 @@ use evenfold_tests::asked;
 
 use crate::harness::Report;
 use crate::{entities, subscriber};
+use server::{Both, Core, Database};
 
 pub(crate) async fn all(report: &mut Report) -> Outcome {
     if asked::for_any(&append::NAMES) || asked::for_any(&wakeups::NAMES) {
         report.part("Postgres: evenfold / the bare statement", "postgres");
-        let both = server::Both::prepare().await?;
+        let both = Both::prepare(Core::Ours).await?;
         for name in append::NAMES.into_iter().filter(|name| asked::for_this(name)) {
             report.add(append::compare(name, &both).await?)?;
         }
@@ -32,21 +34,21 @@ pub(crate) async fn all(report: &mut Report) -> Outcome {
     }
     if asked::for_any(&functions::NAMES) {
         report.part("Postgres: functions of our schema / of Message DB", "functions");
-        let both = server::Both::prepare().await?;
+        let both = Both::prepare(Core::Ours).await?;
         for name in functions::NAMES.into_iter().filter(|name| asked::for_this(name)) {
             report.add(functions::compare(name, &both).await?)?;
         }
     }
     if asked::for_any(&replay::NAMES) {
         report.part("Postgres: reading a category", "replay");
-        let both = server::Both::prepare().await?;
+        let both = Both::prepare(Core::Another).await?;
         for name in replay::NAMES.into_iter().filter(|name| asked::for_this(name)) {
             report.add(replay::compare(name, &both).await?)?;
         }
     }
     if asked::for_any(&entities::POSTGRES) {
         report.part("Postgres: loading an entity", "entities");
-        let database = server::Database::new().await?;
+        let database = Database::new(Core::Ours).await?;
         let store = database.store().await?;
         entities::fill(&store).await?;
         for name in entities::POSTGRES.into_iter().filter(|name| asked::for_this(name)) {
@@ -55,7 +57,7 @@ pub(crate) async fn all(report: &mut Report) -> Outcome {
     }
     if asked::for_this(subscriber::POSTGRES) {
         report.part("Postgres: a subscriber / reading alone", "subscriber-postgres");
-        let database = server::Database::new().await?;
+        let database = Database::new(Core::Another).await?;
         let store = database.store().await?;
         subscriber::fill(&store).await?;
         report.add(subscriber::compare(subscriber::POSTGRES, &store).await?)?;

@@ -1,6 +1,6 @@
 //! Two databases of one server, Message DB beside ours, and what a backend of it cost.
 //!
-//! Owns how the server comes to run on our core and how its processor time is read, which Linux
+//! Owns on which core the server runs and how its processor time is read, which Linux
 //! alone tells.
 
 use std::fs;
@@ -19,10 +19,19 @@ pub(crate) struct Both {
     pub(crate) ours: Database,
 }
 
+/// Where the server runs from now on.
+#[derive(Clone, Copy)]
+pub(crate) enum Core {
+    /// With us, for what is a round trip, which between two cores takes five times as long.
+    Ours,
+    /// Beside us, as it does everywhere, for what it sends while we are at work.
+    Another,
+}
+
 impl Both {
-    pub(crate) async fn prepare() -> Outcome<Self> {
+    pub(crate) async fn prepare(core: Core) -> Outcome<Self> {
         let genuine = Database(TestDatabase::from_template("message_db").await?);
-        genuine.backend().await?.share_our_core()?;
+        genuine.backend().await?.put_server(core)?;
         let both = Self { genuine, ours: Database(TestDatabase::new().await?) };
         for database in [&both.genuine, &both.ours] {
             let mut backend = database.backend().await?;
@@ -39,8 +48,10 @@ pub(crate) struct Database(TestDatabase);
 
 impl Database {
     /// One with our schema and nothing in it.
-    pub(crate) async fn new() -> Outcome<Self> {
-        Ok(Self(TestDatabase::new().await?))
+    pub(crate) async fn new(core: Core) -> Outcome<Self> {
+        let made = Self(TestDatabase::new().await?);
+        made.backend().await?.put_server(core)?;
+        Ok(made)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -76,14 +87,18 @@ impl Backend {
         Ok(Duration::from_nanos(nanos))
     }
 
-    /// Pins the server's main process to where we run, and so all connections that are made later.
-    fn share_our_core(&self) -> Outcome {
+    /// Pins the server's main process, and so all connections that are made later.
+    fn put_server(&self, core: Core) -> Outcome {
         let main = status_of(&self.pid.to_string(), "PPid:")?;
-        let core = status_of("self", "Cpus_allowed_list:")?;
+        let ours = status_of("self", "Cpus_allowed_list:")?;
+        let core = match core {
+            Core::Another if ours != "0" => "0",
+            _ => &ours,
+        };
         let mut taskset = Command::new("taskset");
-        taskset.args(["-cp", &core, &main]).stdout(Stdio::null());
+        taskset.args(["-cp", core, &main]).stdout(Stdio::null());
         if !taskset.status().is_ok_and(|status| status.success()) {
-            say("the server is not pinned to our core: `taskset` is missing or may not")?;
+            say("the server is not pinned to a core: `taskset` is missing or may not")?;
         }
         Ok(())
     }

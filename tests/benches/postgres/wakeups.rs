@@ -16,9 +16,10 @@ use super::server::{Both, Database};
 use crate::harness::{self, Comparison, Way};
 
 const WAIT: &str = "postgres wake-up, ours: announced / polled each 100 ms";
-const WRITE: &str = "postgres append, 16 writers, ours: with wake-ups / without";
+const ONE: &str = "postgres append, 1 writer, ours: with wake-ups / without";
+const MANY: &str = "postgres append, 16 writers, ours: with wake-ups / without";
 
-pub(crate) const NAMES: [&str; 2] = [WAIT, WRITE];
+pub(crate) const NAMES: [&str; 3] = [WAIT, ONE, MANY];
 
 pub(crate) async fn compare(name: &'static str, both: &Both) -> Outcome<Comparison> {
     let Both { ours, .. } = both;
@@ -26,6 +27,7 @@ pub(crate) async fn compare(name: &'static str, both: &Both) -> Outcome<Comparis
         let (announced, polled) = (Announced::on(ours).await?, Polled::on(ours).await?);
         return harness::compare(name, Some(25.0), announced, polled).await;
     }
+    let writing = if name == ONE { 1 } else { WRITERS };
     let (with, without) = (writers(ours, "yes").await?, writers(ours, "no").await?);
     // Somebody listens to what is announced, and the server tells him.
     let listener = ours.store().await?;
@@ -33,8 +35,8 @@ pub(crate) async fn compare(name: &'static str, both: &Both) -> Outcome<Comparis
     let compared = harness::compare(
         name,
         Some(0.9),
-        async || write(&with).await,
-        async || write(&without).await,
+        async || write(&with, writing).await,
+        async || write(&without, writing).await,
     );
     let compared = compared.await;
     listening.abort();
@@ -123,24 +125,24 @@ impl Way for Polled {
     }
 }
 
-/// How many writers there are, each with a category of its own, and how much each writes in a turn.
+/// How many writers there are, each with a category of its own, and how much they write in a turn.
 const WRITERS: u32 = 16;
-const EACH: u32 = 20;
+const WRITES: u32 = 320;
 
 async fn writers(database: &Database, wakeups: &str) -> Outcome<Store> {
     let url = format!("{}&connections={WRITERS}&wakeups={wakeups}", database.url());
     Ok(evenfold::connect(&url).await?)
 }
 
-async fn write(store: &Store) -> Outcome<Duration> {
+async fn write(store: &Store, writers: u32) -> Outcome<Duration> {
     let writer = async |number: u32| -> Outcome {
         let stream = format!("writer{number}-1");
-        for _ in 0..EACH {
+        for _ in 0..WRITES / writers {
             store.write(stream.as_str(), Deposited::of(5)).await?;
         }
         Ok(())
     };
     let begin = Instant::now();
-    try_join_all((0..WRITERS).map(writer)).await?;
-    Ok(begin.elapsed() / (WRITERS * EACH))
+    try_join_all((0..writers).map(writer)).await?;
+    Ok(begin.elapsed() / WRITES)
 }
