@@ -13,7 +13,7 @@ use evenfold_core::{Error, GlobalPosition, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, Stream, TryStreamExt};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 use tokio::task::{JoinHandle, yield_now};
 
 const PAGE: BatchSize = BatchSize::DEFAULT;
@@ -52,7 +52,7 @@ pub(crate) fn of_category(
 enum Next<P> {
     First(P),
     From(P),
-    OnItsWay(P, JoinHandle<Page>),
+    OnItsWay(P, Id, JoinHandle<Page>),
     None,
 }
 
@@ -67,12 +67,15 @@ fn messages<P: Copy + Send + 'static>(
             Next::None => return Ok(None),
             Next::First(place) => (read(place).await?, true),
             Next::From(place) => (read(place).await?, false),
-            Next::OnItsWay(place, task) => match task.await {
-                Ok(page) => (page?, false),
-                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-                // Its runtime has ended, and there is another one.
-                Err(_) => (read(place).await?, false),
-            },
+            Next::OnItsWay(place, runtime, task) => {
+                // Another runtime may stand still while this one is at work.
+                if Handle::try_current().is_ok_and(|here| here.id() != runtime) {
+                    task.abort();
+                    (read(place).await?, false)
+                } else {
+                    (arrived(task).await?, false)
+                }
+            }
         };
         let last = page.last().filter(|_| page.len() >= PAGE.as_len());
         let next = match (last.map(after), Handle::try_current()) {
@@ -81,11 +84,19 @@ fn messages<P: Copy + Send + 'static>(
                 let task = runtime.spawn(read(place));
                 // A runtime of one thread would not ask before the page is waited for.
                 yield_now().await;
-                Next::OnItsWay(place, task)
+                Next::OnItsWay(place, runtime.id(), task)
             }
             (Some(place), _) => Next::From(place),
         };
         Ok::<_, Error>(Some((stream::iter(page.into_iter().map(Ok)), (next, read))))
     });
     pages.try_flatten()
+}
+
+async fn arrived(task: JoinHandle<Page>) -> Page {
+    match task.await {
+        Ok(page) => page,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        Err(error) => Err(Error::failed("reading the next page", error)),
+    }
 }

@@ -179,7 +179,8 @@ impl Store {
     }
 
     /// Reads the messages of a stream, from a position on (that one too), in pages of 1,000. From the
-    /// second page on, the next one is on its way while this one is looked at.
+    /// second page on, the next one is on its way while this one is looked at, so what is written
+    /// meanwhile may come or not.
     ///
     /// An illegal name, or a store that fails, is the last item of what is read.
     pub fn read_stream(
@@ -194,7 +195,8 @@ impl Store {
     }
 
     /// Reads the messages of a category, from a global position on (that one too), in pages of
-    /// 1,000. From the second page on, the next one is on its way while this one is looked at.
+    /// 1,000. From the second page on, the next one is on its way while this one is looked at, so what is
+    /// written meanwhile may come or not.
     pub fn read_category(
         &self,
         query: impl Into<CategoryQuery>,

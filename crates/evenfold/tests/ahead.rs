@@ -64,14 +64,18 @@ async fn what_was_read_before_a_page_that_fails_comes_before_its_error() {
 #[test]
 fn what_is_read_on_in_another_runtime_is_whole() {
     let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (store, _) = recording();
+    let (store, log) = recording();
     runtime().block_on(deposit_at_once(&store, 0..5 * PAGE));
-    for mut read in both(&store) {
-        let mut count = 0;
-        // Each ends with a page on its way.
-        for _ in 0..5 {
-            count += runtime().block_on(read.by_ref().take(1001).count());
-        }
+    for (mut read, is_there) in both(&store).into_iter().zip([true, false]) {
+        // The second page is read at once, the third is on its way when the runtime ends, or stands still.
+        let one = runtime();
+        let mut count = one.block_on(read.by_ref().take(1000).count());
+        drop(log.hold_next_read());
+        let held = log.hold_next_read();
+        count += one.block_on(read.by_ref().take(1000).count());
+        let one = is_there.then_some(one);
+        count += runtime().block_on(read.count());
         assert_eq!(count, 5000);
+        drop((held, one));
     }
 }

@@ -25,7 +25,7 @@ pub(crate) const QUIET: Duration = Duration::from_secs(30);
 /// How long the answer may take; a new connection is made then.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// And so does any after this long, for the pool closes those that are old.
+/// After this long any goes to the pool, which closes those that are old.
 const TENURE: Duration = Duration::from_mins(1);
 
 /// A pool that only one store uses, and the connections of it that wait for the next call.

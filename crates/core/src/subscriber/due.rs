@@ -92,7 +92,7 @@ impl Track {
     fn is_moved(&self, options: &Options) -> bool {
         let passed = self.done.unwrap_or_default() - self.recorded.unwrap_or_default();
         let is_far = usize::try_from(passed).is_ok_and(|far| far >= options.batch_size.as_len());
-        let counts = self.unrecorded > 0 || is_far || !options.passes_records;
+        let counts = self.unrecorded > 0 || is_far || options.records_passed;
         self.done != self.recorded && counts
     }
 

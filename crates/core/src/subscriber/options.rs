@@ -21,9 +21,10 @@ pub struct Options {
     pub progress_pause: Duration,
     /// After how much time it records its progress, if it has made any; 10 s.
     pub progress_time: Duration,
-    /// Whether it passes by its own records, as one cursor over several categories does; no. What it
-    /// only passed by then counts from as much as a batch on, or each record would make the next one due.
-    pub passes_records: bool,
+    /// Whether what it only passed by makes a record due after that time, too; no, from as much as a
+    /// batch on. It is for who waits for a message that a filter left out, and not for a bucket that
+    /// passes by what is of others, or for a cursor that passes by its own records.
+    pub records_passed: bool,
     /// How many messages it handles at a time, each of another stream; 1, in the order of the
     /// category.
     pub concurrency: u32,
@@ -48,7 +49,7 @@ impl Default for Options {
             progress_interval: 100,
             progress_pause: Duration::from_millis(10),
             progress_time: Duration::from_secs(10),
-            passes_records: false,
+            records_passed: false,
             concurrency: 1,
             transactional: false,
             crashes: None,

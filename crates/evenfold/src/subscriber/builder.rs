@@ -183,8 +183,8 @@ impl Subscriber {
         self
     }
 
-    /// After how much time it records its progress, if it has made any; 10 s. What it only passed by is
-    /// recorded then too, and where it is [merged](Self::merged) once that is a batch.
+    /// After how much time it records its progress, if it has made any; 10 s. What a filter left out
+    /// counts too, otherwise what it only passed by does from as much as a batch on.
     pub fn progress_time(mut self, time: Duration) -> Self {
         self.options.progress_time = time;
         self
@@ -276,7 +276,7 @@ impl Subscriber {
     /// Has the store look for the types that its handlers handle, where most messages of the category are
     /// of others. Each page then takes two questions, for what lies between is told by no message.
     /// Progress over that is recorded with the next message that is handled, or after the
-    /// [time](Self::progress_time) of it.
+    /// [time](Self::progress_time) of it; where it is [leased](Self::leased) when it is a batch.
     pub fn handled_only(mut self) -> Self {
         self.is_handled_only = true;
         self

@@ -152,7 +152,7 @@ impl SubscriberPlace {
     }
 
     /// That of a subscriber which is [correlated with](crate::Subscriber::correlated_with) a category.
-    /// What its filter keeps back it need not record before there is something for it.
+    /// What its filter keeps back it records after its `progress_time`, or with what there is for it.
     #[must_use]
     pub fn correlated_with(mut self, category: Category) -> Self {
         self.correlation = Some(category);
@@ -222,7 +222,7 @@ impl SubscriberPlace {
     /// with as well.
     ///
     /// A subscriber records its progress when it has nothing more to read, and under load as its
-    /// options say. One that has recorded nothing is waited for too, for it may be started meanwhile;
+    /// options say; over what a filter left out after its `progress_time`, which is 10 s. One that has recorded nothing is waited for too, for it may be started meanwhile;
     /// so an id, a version or a number of buckets that is nobody's answers false when the time is up.
     /// Then [`of`](Self::of) tells the two apart: it answers none where there is no record.
     ///

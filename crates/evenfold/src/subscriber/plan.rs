@@ -85,6 +85,13 @@ impl Subscriber {
         }
     }
 
+    /// Whether a filter leaves out messages of streams that nobody else sees to, and all that is passed
+    /// by is of one category.
+    const fn passes_what_is_its_own(&self) -> bool {
+        let is_filtered = self.is_handled_only || self.correlation.is_some();
+        is_filtered && self.leased.is_none() && self.merged.is_none()
+    }
+
     /// What it takes to run the subscriber: one for each cursor.
     pub(crate) fn into_pollers(mut self) -> Result<Vec<Poller>, Error> {
         let id = SubscriberId::new(self.id.as_str())?;
@@ -95,7 +102,7 @@ impl Subscriber {
         let options = Options {
             batch_size: BatchSize::new(self.batch_size.into())?,
             start: self.start_place(unit)?,
-            passes_records: self.merged.is_some(),
+            records_passed: self.passes_what_is_its_own(),
             crashes: self.options.crashes.or(crashes),
             ..self.options.clone()
         };

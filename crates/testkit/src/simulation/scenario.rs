@@ -79,7 +79,7 @@ impl Scenario {
             progress_interval: random.between(1, 9),
             progress_pause: if random.chance(50) { ms(random.between(1, 200)) } else { ms(0) },
             progress_time: ms(random.between(100, 3000)),
-            passes_records: false,
+            records_passed: false,
             concurrency: if is_transactional { 1 } else { random.between(1, 16) },
             transactional: is_transactional,
             crashes,
@@ -116,7 +116,7 @@ impl Scenario {
             faults,
             chaos: ms(random.between(2000, 8000)),
         };
-        drawn.options.passes_records = drawn.is_merged;
+        drawn.options.records_passed = !drawn.is_merged && !is_leased;
         drawn
     }
 

@@ -62,8 +62,9 @@ fn a_lane_is_taken_before_its_start() {
 }
 
 #[test]
-fn what_was_only_passed_by_is_recorded_in_time() {
-    let mut bench = Bench::alone(options(10, 100), Some(4));
+fn what_was_only_passed_by_is_recorded_in_time_where_that_is_asked_for() {
+    let options = Options { records_passed: true, ..options(10, 100) };
+    let mut bench = Bench::alone(options, Some(4));
     assert_eq!(records(&bench.answer(scanned(5))), []);
     assert_eq!(records(&bench.after(Duration::from_secs(10))), [(0, record(5))]);
     bench.answer(Input::Recorded(0, Ok(())));
@@ -72,9 +73,8 @@ fn what_was_only_passed_by_is_recorded_in_time() {
 }
 
 #[test]
-fn what_was_only_passed_by_counts_as_a_batch_where_a_record_is_passed_by_too() {
-    let options = Options { passes_records: true, ..options(10, 100) };
-    let mut bench = Bench::alone(options, Some(4));
+fn what_was_only_passed_by_is_recorded_when_it_is_a_batch() {
+    let mut bench = Bench::alone(options(10, 100), Some(4));
     bench.answer(scanned(13));
     let late = Duration::from_secs(10);
     assert_eq!(records(&bench.after(late)), []);
