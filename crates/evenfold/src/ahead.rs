@@ -63,19 +63,16 @@ fn messages<P: Copy + Send + 'static>(
     after: fn(&Recorded) -> P,
 ) -> impl Stream<Item = Result<Recorded, Error>> + Send {
     let pages = stream::try_unfold((Next::First(from), read), move |(next, read)| async move {
-        let (page, is_first) = match next {
+        let is_first = matches!(next, Next::First(_));
+        let page = match next {
             Next::None => return Ok(None),
-            Next::First(place) => (read(place).await?, true),
-            Next::From(place) => (read(place).await?, false),
-            Next::OnItsWay(place, runtime, task) => {
-                // Another runtime may stand still while this one is at work.
-                if Handle::try_current().is_ok_and(|here| here.id() != runtime) {
-                    task.abort();
-                    (read(place).await?, false)
-                } else {
-                    (arrived(task).await?, false)
-                }
+            Next::First(place) | Next::From(place) => read(place).await?,
+            // Another runtime may stand still while this one is at work.
+            Next::OnItsWay(place, runtime, task) if is_elsewhere(runtime) => {
+                task.abort();
+                read(place).await?
             }
+            Next::OnItsWay(_, _, task) => arrived(task).await?,
         };
         let last = page.last().filter(|_| page.len() >= PAGE.as_len());
         let next = match (last.map(after), Handle::try_current()) {
@@ -91,6 +88,10 @@ fn messages<P: Copy + Send + 'static>(
         Ok::<_, Error>(Some((stream::iter(page.into_iter().map(Ok)), (next, read))))
     });
     pages.try_flatten()
+}
+
+fn is_elsewhere(runtime: Id) -> bool {
+    Handle::try_current().is_ok_and(|here| here.id() != runtime)
 }
 
 async fn arrived(task: JoinHandle<Page>) -> Page {
