@@ -126,7 +126,7 @@ impl<S: Reducer> Entities<S> {
     }
 
     /// Loads an entity: its state and version. One without messages has the default state and no
-    /// version. From a [cache](Self::cached) it is a copy; [`load_shared`](Self::load_shared) spares it.
+    /// version. From a cache (feature `cache`) it is a copy; [`load_shared`](Self::load_shared) spares it.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl<S: Reducer> Entities<S> {
         Ok(self.loader.load(&stream, Freshness::AsCached).await?.into_projection())
     }
 
-    /// Loads an entity to look at: a state that is [cached](Self::cached) is not copied.
+    /// Loads an entity to look at: a state from a cache (feature `cache`) is not copied.
     ///
     /// # Errors
     ///

@@ -168,7 +168,7 @@ impl Subscriber {
         self
     }
 
-    /// How many messages it reads at a time and holds in memory; 1,000.
+    /// How many messages it reads at a time; 1,000. It holds two such pages in memory at most.
     pub fn batch_size(mut self, messages: u32) -> Self {
         self.batch_size = messages;
         self
