@@ -15,10 +15,9 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
 
 use crate::account::{Account, BATCH, Deposit, deposits, fresh, loaded};
-use crate::peer::{PATIENCE, Peer, Stopwatch, check_loaded, check_replayed};
+use crate::peer::{Peer, Stopwatch, check_loaded, check_replayed, until_handled};
 use crate::seed;
 
 /// Disintegrate has no categories: what is read together is told apart by the types of events.
@@ -227,11 +226,7 @@ impl Peer for Disintegrate {
             let (query, events) = (of_account(&account), vec![deposited(Deposit::of(&account, 0))]);
             let there_and_back = async {
                 self.write(events, query, 0).await?;
-                // Before the first one it handles the past.
-                while timeout(PATIENCE, seen.recv()).await.context("an event got lost")?.as_ref()
-                    != Some(&account)
-                {}
-                anyhow::Ok(())
+                until_handled(&mut seen, &account).await
             };
             watch.after_first(number, there_and_back).await?;
         }

@@ -14,11 +14,10 @@ use eventcore_types::{
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::account::{Account, BATCH, Deposit, deposits, fresh, loaded};
-use crate::peer::{PATIENCE, Peer, Stopwatch, check_loaded, check_replayed};
+use crate::peer::{Peer, Stopwatch, check_loaded, check_replayed, until_handled};
 use crate::seed;
 
 /// What is read at once in a replay.
@@ -63,6 +62,7 @@ fn deposited(stream: &StreamId, deposit: Deposit) -> AccountEvent {
 
 struct EventCore {
     store: PostgresEventStore,
+    url: String,
 }
 
 pub async fn prepare(url: &str, replay: usize) -> Result<Box<dyn Peer>> {
@@ -96,7 +96,7 @@ pub async fn prepare(url: &str, replay: usize) -> Result<Box<dyn Peer>> {
         .await?;
     }
     seed::settle(&pool).await?;
-    Ok(Box::new(EventCore { store }))
+    Ok(Box::new(EventCore { store, url: url.to_owned() }))
 }
 
 impl EventCore {
@@ -188,7 +188,10 @@ impl Peer for EventCore {
 
     async fn end(&mut self, count: usize) -> Result<Duration> {
         let (handled, mut seen) = mpsc::unbounded_channel::<String>();
-        let store = self.store.clone();
+        // On connections of its own: who follows takes a lock of the session, which the next one must find
+        // free.
+        let pool = seed::pool(&self.url).await?;
+        let store = PostgresEventStore::from_pool(pool.clone());
         // With its defaults, which look again after 50 ms in which nothing came, and after 100 ms else.
         let projection = tokio::spawn(async move {
             run_projection(Heard { handled }, &store, ProjectionConfig::default().continuous())
@@ -200,15 +203,13 @@ impl Peer for EventCore {
             let event = deposited(&stream, Deposit::of(&stream, 0));
             let there_and_back = async {
                 self.write(&stream, vec![event], 0).await?;
-                // Before the first one it handles the past.
-                while timeout(PATIENCE, seen.recv()).await.context("an event got lost")?.as_deref()
-                    != Some(stream.as_ref())
-                {}
-                anyhow::Ok(())
+                until_handled(&mut seen, stream.as_ref()).await
             };
             watch.after_first(number, there_and_back).await?;
         }
         projection.abort();
+        projection.await.ok();
+        pool.close().await;
         Ok(watch.total())
     }
 }

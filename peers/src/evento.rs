@@ -13,11 +13,10 @@ use evento::subscription::{Context, SubscriptionBuilder};
 use evento::{Aggregate, EventFilter, Executor, Postgres, TenantFilter};
 use sqlx09::postgres::PgPoolOptions;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use ulid::Ulid;
 
 use crate::account::{self, BATCH, Deposit, deposits, fresh, loaded};
-use crate::peer::{PATIENCE, Peer, Stopwatch, check_loaded, check_replayed};
+use crate::peer::{Peer, Stopwatch, check_loaded, check_replayed, until_handled};
 use crate::seed;
 
 /// What is read at once in a replay. A load reads a hundred at once, which nobody can change.
@@ -218,11 +217,7 @@ impl Peer for Evento {
             let event = deposited(Deposit::of(&account, 0));
             let there_and_back = async {
                 self.write(&account, &[event], 0).await?;
-                // What earlier works wrote a moment ago comes before.
-                while timeout(PATIENCE, seen.recv()).await.context("an event got lost")?.as_ref()
-                    != Some(&account)
-                {}
-                anyhow::Ok(())
+                until_handled(&mut seen, &account).await
             };
             watch.after_first(number, there_and_back).await?;
         }

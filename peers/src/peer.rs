@@ -3,8 +3,10 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use async_trait::async_trait;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
 
 use crate::account::{self, Account};
 
@@ -42,6 +44,16 @@ impl std::error::Error for NotOffered {}
 
 /// A subscriber that has not handled an event by then has lost it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until a subscriber has handled the event of this account; before the first one it handles the past.
+pub async fn until_handled(seen: &mut UnboundedReceiver<String>, account: &str) -> Result<()> {
+    loop {
+        let heard = timeout(PATIENCE, seen.recv()).await.context("an event got lost")?;
+        if heard.context("the subscriber ended")? == account {
+            return Ok(());
+        }
+    }
+}
 
 /// Adds up what the peer's own calls took.
 #[derive(Debug, Default)]

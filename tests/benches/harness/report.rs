@@ -88,7 +88,9 @@ fn machine() -> Vec<String> {
     let load = load.split(' ').next().unwrap_or("unknown").to_owned();
     let pace = if asked::quickly() { "quick: a few rounds each" } else { "all rounds" };
     vec![
-        format!("{cores} cores, {model}; client and server share one of them"),
+        format!(
+            "{cores} cores, {model}; client and server share one of them, but where pages are read"
+        ),
         format!("load at the end {load}; {pace}"),
     ]
 }

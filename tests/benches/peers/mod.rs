@@ -13,8 +13,9 @@ use evenfold_tests::Outcome;
 use evenfold_tests::asked;
 
 use crate::harness::{Pace, Report, compare_at};
+use crate::postgres::server::Core;
 use ours::Ours;
-use theirs::Theirs;
+use theirs::{Program, Theirs};
 
 /// What is done by all: as the peers know it, and how often in a turn.
 type Work = (&'static str, u32);
@@ -38,12 +39,23 @@ const LONG_LOG: u32 = 1_000_000;
 const LONG: Duration = Duration::from_secs(2);
 const TOO_LONG: Duration = Duration::from_mins(2);
 
+/// To make the long log takes a peer no longer, or it is not asked to read it.
+const PATIENCE: Duration = Duration::from_mins(5);
+
 pub(crate) async fn all(report: &mut Report) -> Outcome {
     let Some(programs) = theirs::programs() else { return Ok(()) };
-    let ours = Ours::prepare(LOG).await?;
+    short(report, &programs).await?;
+    if asked::quickly() { Ok(()) } else { long(report, &programs).await }
+}
+
+/// What is a round trip or a few of them, with the server on our core.
+async fn short(report: &mut Report, programs: &[Program]) -> Outcome {
+    let ours = Ours::prepare(LOG, Core::Ours).await?;
     let mut peers = Vec::new();
-    for (program, name) in &programs {
-        peers.push(Theirs::start(program, name, LOG).await?);
+    for program in programs {
+        let mut peer = Theirs::start(program).await?;
+        peer.prepare(LOG).await?;
+        peers.push(peer);
     }
     for (work, title, file) in WORKS {
         report.part(title, file);
@@ -51,17 +63,43 @@ pub(crate) async fn all(report: &mut Report) -> Outcome {
             compare(report, work.0, work, &ours, peer).await?;
         }
     }
-    drop((ours, peers));
-    if asked::quickly() {
-        return Ok(());
-    }
+    Ok(())
+}
+
+/// What is read in pages, with the server on another core.
+async fn long(report: &mut Report, programs: &[Program]) -> Outcome {
+    let called = "replay of 1,000,000";
     report.part("Peers: read and decode a log of 1,000,000 events", "peers-replay-1000000");
-    let ours = Ours::prepare(LONG_LOG).await?;
-    for (program, name) in &programs {
-        let mut peer = Theirs::start(program, name, LONG_LOG).await?;
-        compare(report, "replay of 1,000,000", ("replay", LONG_LOG), &ours, &mut peer).await?;
+    let mut ours = None;
+    for program in programs {
+        let mut peer = Theirs::start(program).await?;
+        if !is_asked(called, &peer) {
+            continue;
+        }
+        let ours = match &mut ours {
+            Some(ours) => &*ours,
+            none => &*none.insert(Ours::prepare(LONG_LOG, Core::Another).await?),
+        };
+        match tokio::time::timeout(PATIENCE, peer.prepare(LONG_LOG)).await {
+            Ok(prepared) => prepared?,
+            Err(_) => {
+                let took =
+                    format!("not done, for the log was not made in {} s", PATIENCE.as_secs());
+                report.note(format!("{called}: {}: {took}", peer.version))?;
+                continue;
+            }
+        }
+        compare(report, called, ("replay", LONG_LOG), ours, &mut peer).await?;
     }
     Ok(())
+}
+
+fn is_asked(called: &str, peer: &Theirs) -> bool {
+    asked::for_this("peers") || asked::for_this(&name(called, peer))
+}
+
+fn name(called: &str, peer: &Theirs) -> String {
+    format!("{called}: evenfold / {}", peer.version)
 }
 
 /// What a peer does not offer, fails at, or takes too long for, is said and not left out.
@@ -72,8 +110,7 @@ async fn compare(
     ours: &Ours,
     peer: &mut Theirs,
 ) -> Outcome {
-    let name = format!("{called}: evenfold / {}", peer.version);
-    if !asked::for_this("peers") && !asked::for_this(&name) {
+    if !is_asked(called, peer) {
         return Ok(());
     }
     let few = times.min(LOG);
@@ -87,6 +124,7 @@ async fn compare(
         return Ok(report.note(note)?);
     }
     let pace = if first * times > LONG { Pace::Slowest } else { Pace::Slow };
+    let name = name(called, peer);
     let one = async || ours.turn(work, times).await;
     let other = async || Ok(peer.ask(work, times).await??);
     report.add(compare_at(pace, name, Some(1.0), one, other).await?)?;

@@ -11,6 +11,8 @@ use futures::TryStreamExt;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use crate::postgres::server::Core;
+
 /// The data of an event, as long as that of the peers.
 #[derive(Clone, Message)]
 struct Deposited {
@@ -72,8 +74,9 @@ pub(super) struct Ours {
 }
 
 impl Ours {
-    pub(super) async fn prepare(log: u32) -> Outcome<Self> {
+    pub(super) async fn prepare(log: u32, core: Core) -> Outcome<Self> {
         let database = TestDatabase::new().await?;
+        core.take_server(&database.url()).await?;
         let store = evenfold::connect(&database.url()).await?;
         for (id, events) in [("100", 100), ("10000", 10_000)] {
             write(&store, &format!("account-{id}"), events).await?;

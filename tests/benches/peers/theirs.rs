@@ -12,12 +12,13 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 /// Says how each peer is started: the words of a command in each line.
 const PROGRAMS: &str = "EVENFOLD_PEERS";
 
-/// The commands that start the peers, with the name of each; none where they were not asked for.
-pub(super) fn programs() -> Option<Vec<(Vec<String>, String)>> {
+/// The words of the command that starts a peer, of which the last is its name.
+pub(super) type Program = Vec<String>;
+
+/// None where they were not asked for.
+pub(super) fn programs() -> Option<Vec<Program>> {
     let lines = env::var(PROGRAMS).ok()?;
-    let words = |line: &str| line.split('\t').map(str::to_owned).collect::<Vec<_>>();
-    let named = |words: Vec<String>| words.last().cloned().map(|name| (words, name));
-    Some(lines.lines().map(words).filter_map(named).collect())
+    Some(lines.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect())
 }
 
 pub(super) struct Theirs {
@@ -31,12 +32,15 @@ pub(super) struct Theirs {
 }
 
 impl Theirs {
-    pub(super) async fn start(program: &[String], name: &str, log: u32) -> Outcome<Self> {
+    pub(super) async fn start(program: &Program) -> Outcome<Self> {
+        let [command, args @ ..] = &program[..] else {
+            return Err("a peer without a program".into());
+        };
+        let name = args.last().unwrap_or(command);
         // Two of them are clients of Message DB; the others make what they need.
         let genuine = name.contains("message_db") || name.contains("message-db");
         let template = if genuine { "message_db" } else { "template1" };
         let database = TestDatabase::from_template(template).await?;
-        let [command, args @ ..] = program else { return Err("a peer without a program".into()) };
         let mut process = Command::new(command)
             .args(args)
             .env("DATABASE_URL", database.url())
@@ -58,9 +62,13 @@ impl Theirs {
             _database: database,
         };
         peer.version = peer.line("version").await?;
-        // What it says of its preparation it says again when it is asked for a work.
-        peer.line(&format!("prepare {log}")).await?;
         Ok(peer)
+    }
+
+    /// What it says of its preparation it says again when it is asked for a work.
+    pub(super) async fn prepare(&mut self, log: u32) -> Outcome {
+        self.line(&format!("prepare {log}")).await?;
+        Ok(())
     }
 
     /// How long a work took once, or why it was not done.

@@ -11,7 +11,7 @@ mod durable;
 mod functions;
 mod pgbench;
 mod replay;
-mod server;
+pub(crate) mod server;
 mod wakeups;
 
 use evenfold_tests::Outcome;

@@ -28,10 +28,32 @@ pub(crate) enum Core {
     Another,
 }
 
+impl Core {
+    /// Pins the main process of the server behind this URL, and so all connections that are made later.
+    pub(crate) async fn take_server(self, url: &str) -> Outcome {
+        let main = status_of(&Backend::at(url).await?.pid.to_string(), "PPid:")?;
+        let ours = status_of("self", "Cpus_allowed_list:")?;
+        let core = match self {
+            Self::Another if ours != "0" => "0",
+            Self::Another => {
+                say("the server shares our core where it should have another: there is one alone")?;
+                &ours
+            }
+            Self::Ours => &ours,
+        };
+        let mut taskset = Command::new("taskset");
+        taskset.args(["-cp", core, &main]).stdout(Stdio::null());
+        if !taskset.status().is_ok_and(|status| status.success()) {
+            say("the server is not pinned to a core: `taskset` is missing or may not")?;
+        }
+        Ok(())
+    }
+}
+
 impl Both {
     pub(crate) async fn prepare(core: Core) -> Outcome<Self> {
         let genuine = Database(TestDatabase::from_template("message_db").await?);
-        genuine.backend().await?.put_server(core)?;
+        core.take_server(&genuine.url()).await?;
         let both = Self { genuine, ours: Database(TestDatabase::new().await?) };
         for database in [&both.genuine, &both.ours] {
             let mut backend = database.backend().await?;
@@ -50,7 +72,7 @@ impl Database {
     /// One with our schema and nothing in it.
     pub(crate) async fn new(core: Core) -> Outcome<Self> {
         let made = Self(TestDatabase::new().await?);
-        made.backend().await?.put_server(core)?;
+        core.take_server(&made.url()).await?;
         Ok(made)
     }
 
@@ -63,12 +85,8 @@ impl Database {
         Ok(evenfold::connect(&self.url()).await?)
     }
 
-    /// A connection as Message DB needs it.
     pub(crate) async fn backend(&self) -> Outcome<Backend> {
-        let mut connection = PgConnection::connect(&self.url()).await?;
-        sqlx::query("SET search_path = message_store, public").execute(&mut connection).await?;
-        let pid = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
-        Ok(Backend { connection, pid })
+        Backend::at(&self.url()).await
     }
 }
 
@@ -79,28 +97,20 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
+    /// A connection as Message DB needs it.
+    async fn at(url: &str) -> Outcome<Self> {
+        let mut connection = PgConnection::connect(url).await?;
+        sqlx::query("SET search_path = message_store, public").execute(&mut connection).await?;
+        let pid = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
+        Ok(Self { connection, pid })
+    }
+
     /// How long the process has been on a processor until now.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
         let file = format!("/proc/{}/schedstat", self.pid);
         let stat = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
         let nanos = stat.split(' ').next().unwrap_or_default().parse()?;
         Ok(Duration::from_nanos(nanos))
-    }
-
-    /// Pins the server's main process, and so all connections that are made later.
-    fn put_server(&self, core: Core) -> Outcome {
-        let main = status_of(&self.pid.to_string(), "PPid:")?;
-        let ours = status_of("self", "Cpus_allowed_list:")?;
-        let core = match core {
-            Core::Another if ours != "0" => "0",
-            _ => &ours,
-        };
-        let mut taskset = Command::new("taskset");
-        taskset.args(["-cp", core, &main]).stdout(Stdio::null());
-        if !taskset.status().is_ok_and(|status| status.success()) {
-            say("the server is not pinned to a core: `taskset` is missing or may not")?;
-        }
-        Ok(())
     }
 }
 
