@@ -3,12 +3,14 @@
 //! Owns which of Postgres's codes mean that the store did not answer, that a writer was too late, or
 //! that a value cannot be kept. What to do about a database that is not a store is in `fault.rs`.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use evenfold_core::Error;
 use evenfold_core::error::{BoxError, Invalid};
-use sqlx::error::DatabaseError;
+use sqlx::error::{DatabaseError, ErrorKind};
 
 use crate::fault::Fault;
 
@@ -190,6 +192,76 @@ fn is_passing(code: &str) -> bool {
     )
 }
 
+/// What befell all who were written together: no answer, or one that is about none of them.
+#[derive(Clone, Debug)]
+pub(crate) enum Whole {
+    Lost(Arc<str>),
+    NoConnection,
+    Fault(Fault),
+    Passing(Answer),
+}
+
+impl Whole {
+    /// Nothing where the error may be the fault of one of them.
+    pub(crate) fn of(error: &sqlx::Error) -> Option<Self> {
+        match error {
+            _ if is_lost(error) => Some(Self::Lost(error.to_string().into())),
+            sqlx::Error::PoolTimedOut => Some(Self::NoConnection),
+            sqlx::Error::Configuration(fault) => fault.downcast_ref().cloned().map(Self::Fault),
+            sqlx::Error::Database(said) => {
+                let code = said.code().filter(|code| is_passing(code))?;
+                Some(Self::Passing(Answer { code: code.into(), said: said.message().into() }))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<Whole> for sqlx::Error {
+    fn from(whole: Whole) -> Self {
+        match whole {
+            Whole::Lost(how) => Self::Protocol(how.to_string()),
+            Whole::NoConnection => Self::PoolTimedOut,
+            Whole::Fault(fault) => Self::Configuration(fault.into()),
+            Whole::Passing(answer) => Self::Database(Box::new(answer)),
+        }
+    }
+}
+
+/// What the server said, for more than one to hear.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{said}")]
+pub(crate) struct Answer {
+    code: Arc<str>,
+    said: Arc<str>,
+}
+
+impl DatabaseError for Answer {
+    fn message(&self) -> &str {
+        &self.said
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(&self.code))
+    }
+
+    fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other
+    }
+}
+
 /// Why a write was refused by the store itself, where that is not the fault of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -238,5 +310,5 @@ fn has_code(error: &sqlx::Error, code: &str) -> bool {
 }
 
 fn code_of(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
+    error.as_database_error()?.code().map(Cow::into_owned)
 }

@@ -146,10 +146,11 @@ pub enum Fault {
         /// What each host answered.
         hosts: Vec<Asked>,
     },
-    /// As many writes of this process to categories in which one is under way wait already as may.
+    /// As many writes of this process to a category as may wait already, and did so for as long as a
+    /// connection is waited for.
     #[error(
-        "{waiting} writes of this process wait for those before them, and none of them was done in 10 \
-         seconds; is the server slow, or does a transaction hold the lock of a category?"
+        "{waiting} writes of this process to this category wait for those before them, and no room came \
+         free for one more in 10 seconds; is the server slow, or does a transaction hold the lock of a category?"
     )]
     QueueFull {
         /// How many wait.

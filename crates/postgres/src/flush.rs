@@ -1,18 +1,21 @@
 //! One transaction for a group of writers, and what each of them is told.
 //!
 //! Owns the statement for an unmodified Message DB; that for our own function is in `own.rs`. Each
-//! writer gets a position, or hears that it was refused and looks for the reason itself; a group that
-//! fails as a whole parts, and each writes by itself. So nobody's fault is another's.
+//! writer gets a position, or hears that it was refused and looks for the reason itself. What befalls all
+//! is told to all; of a group with the fault of one, that one writes by itself and hears it. So nobody's
+//! fault is another's.
 
-use std::sync::Arc;
+use std::iter::repeat;
+use std::pin::pin;
 
 use evenfold_core::message::NewMessage;
 use evenfold_core::{ExpectedVersion, Position, StreamName};
-use tokio::sync::oneshot;
+use futures::future::{Either, select};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use crate::connections::Way;
-use crate::error::is_lost;
+use crate::error::Whole;
 use crate::row::decode;
 use crate::{Postgres, own};
 
@@ -25,62 +28,83 @@ pub(crate) enum Verdict {
     Refused,
     /// Nothing was written of it; let it write by itself, and hear its own fault.
     Alone,
-    /// The connection went away, so nobody knows.
-    Lost(Arc<str>),
+    /// What befell all of the group.
+    Failed(Whole),
 }
 
-/// A batch of a writer who waits.
+/// A writer who waits.
 pub(crate) struct Waiting {
+    pub(crate) batch: Batch,
+    pub(crate) told: oneshot::Sender<Verdict>,
+    /// Given up when it is told, so what waits is bounded even where nobody waits for it any more.
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+impl Waiting {
+    /// Whether nobody waits for it any more.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.told.is_closed()
+    }
+
+    pub(crate) fn tell(self, verdict: Verdict) {
+        // Who does not wait any more does not hear it.
+        self.told.send(verdict).ok();
+        drop(self.place);
+    }
+}
+
+/// What it writes.
+pub(crate) struct Batch {
     stream: StreamName,
     expected: ExpectedVersion,
     ids: Vec<Uuid>,
     types: Vec<Box<str>>,
     data: Vec<Option<Box<str>>>,
     metadata: Vec<Option<String>>,
+    bytes: usize,
     /// The server takes batches of one stream one upon the other.
     is_ours: bool,
-    told: oneshot::Sender<Verdict>,
 }
 
-impl Waiting {
+impl Batch {
     pub(crate) fn new(
         stream: &StreamName,
         messages: &[NewMessage],
         expected: ExpectedVersion,
         is_ours: bool,
-        told: oneshot::Sender<Verdict>,
     ) -> Self {
+        let data: Vec<Option<Box<str>>> =
+            messages.iter().map(|it| it.stored_data().map(Into::into)).collect();
+        let metadata: Vec<_> = messages.iter().map(NewMessage::stored_metadata).collect();
+        let bytes = data.iter().flatten().map(|it| it.len()).sum::<usize>()
+            + metadata.iter().flatten().map(String::len).sum::<usize>();
         Self {
             stream: stream.clone(),
             expected,
             ids: messages.iter().map(NewMessage::id).collect(),
             types: messages.iter().map(|it| it.message_type().into()).collect(),
-            data: messages.iter().map(|it| it.stored_data().map(Into::into)).collect(),
-            metadata: messages.iter().map(NewMessage::stored_metadata).collect(),
+            data,
+            metadata,
+            bytes,
             is_ours,
-            told,
         }
     }
 
+    /// How many messages it has.
     pub(crate) fn size(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether nobody waits for it any more.
-    pub(crate) fn is_forgotten(&self) -> bool {
-        self.told.is_closed()
+    /// How much their data and metadata is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether it can be written with these, which come before it.
-    pub(crate) fn goes_with(&self, group: &[Self]) -> bool {
+    pub(crate) fn goes_with(&self, group: &[Waiting]) -> bool {
         self.is_ours
             || self.expected == ExpectedVersion::Any
-            || group.iter().all(|it| it.stream != self.stream)
-    }
-
-    pub(crate) fn tell(self, verdict: Verdict) {
-        // Who does not wait any more does not hear it.
-        self.told.send(verdict).ok();
+            || group.iter().all(|it| it.batch.stream != self.stream)
     }
 }
 
@@ -116,8 +140,8 @@ macro_rules! query_group {
 pub(crate) use query_group;
 
 impl<'a> Group<'a> {
-    fn of(group: &'a [Waiting]) -> Self {
-        let size = |it: &Waiting| i32::try_from(it.size()).unwrap_or(i32::MAX);
+    fn of(group: &[&'a Batch]) -> Self {
+        let size = |it: &&Batch| i32::try_from(it.size()).unwrap_or(i32::MAX);
         Self {
             streams: group.iter().map(|it| it.stream.as_str()).collect(),
             expected: group.iter().map(|it| it.expected.as_number()).collect(),
@@ -134,27 +158,55 @@ impl<'a> Group<'a> {
 }
 
 impl Postgres {
-    /// Writes what has waited together, and tells each what became of it.
-    pub(crate) async fn flush(&self, group: Vec<Waiting>) {
-        let columns = Group::of(&group);
-        let verdicts = if self.schema.has_additions() {
-            own::append_items(self.on(), &columns).await
-        } else {
-            write_items(self.on(), &columns).await
-        };
-        let mut verdicts = match verdicts {
-            Ok(verdicts) => verdicts.into_iter(),
-            Err(error) => {
-                let verdict = if is_lost(&error) {
-                    Verdict::Lost(error.to_string().into())
-                } else {
-                    Verdict::Alone
-                };
-                return group.into_iter().for_each(|waiting| waiting.tell(verdict.clone()));
+    /// Writes what has waited together, and tells each what became of it. A group with the fault of one
+    /// of its writers is halved until that one is alone.
+    pub(crate) async fn flush(self, group: Vec<Waiting>) {
+        let mut parts = vec![group];
+        while let Some(mut part) = parts.pop() {
+            let verdicts = match self.write_group(&mut part).await {
+                None => continue,
+                Some(Ok(verdicts)) => verdicts,
+                Some(Err(error)) => match Whole::of(&error) {
+                    Some(whole) => vec![Verdict::Failed(whole); part.len()],
+                    None if part.len() == 1 => vec![Verdict::Alone],
+                    None => {
+                        parts.push(part.split_off(part.len() / 2));
+                        parts.push(part);
+                        continue;
+                    }
+                },
+            };
+            for (waiting, verdict) in
+                part.into_iter().zip(verdicts.into_iter().chain(repeat(Verdict::Alone)))
+            {
+                waiting.tell(verdict);
+            }
+        }
+    }
+
+    /// Nothing where nobody waits for it any more: as with a writer who is alone, it may happen or not.
+    async fn write_group(
+        &self,
+        group: &mut [Waiting],
+    ) -> Option<Result<Vec<Verdict>, sqlx::Error>> {
+        let (batches, told): (Vec<_>, Vec<_>) =
+            group.iter_mut().map(|Waiting { batch, told, .. }| (&*batch, told)).unzip();
+        let columns = Group::of(&batches);
+        let written = async {
+            if self.schema.has_additions() {
+                own::append_items(self.on(), &columns).await
+            } else {
+                write_items(self.on(), &columns).await
             }
         };
-        for waiting in group {
-            waiting.tell(verdicts.next().unwrap_or(Verdict::Alone));
+        let forgotten = async {
+            for told in told {
+                told.closed().await;
+            }
+        };
+        match select(pin!(written), pin!(forgotten)).await {
+            Either::Left((verdicts, _)) => Some(verdicts),
+            Either::Right(_) => None,
         }
     }
 }

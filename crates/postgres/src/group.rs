@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use evenfold_core::message::NewMessage;
@@ -18,48 +19,68 @@ use tokio::time::timeout;
 
 use crate::Postgres;
 use crate::fault::Fault;
-use crate::flush::{Verdict, Waiting};
+use crate::flush::{Batch, Verdict, Waiting};
 use crate::options::PATIENCE;
 
-/// How many writers may wait; others wait for room, and no longer than for a connection.
+/// How many writers to one category may wait; others wait for room, and no longer than for a connection.
 pub(crate) const ROOM: usize = 1000;
 
-/// How many messages are written together at most; a batch that is larger goes by itself.
+/// How many messages are written together at most, and of how many bytes; a batch that is larger goes by
+/// itself.
 const TOGETHER: usize = 1000;
+const BYTES_TOGETHER: usize = 8 << 20;
+
+/// How many writes that take longer than a connection is waited for leave the turn to others: one on a
+/// connection that fell silent must not stop its category, and a lock that somebody holds for minutes must
+/// not take all connections.
+const LATE: usize = 3;
 
 /// The writers who wait, by category; there is an entry where somebody is writing.
 pub(crate) struct Groups {
-    waiting: Mutex<HashMap<Category, Vec<Waiting>>>,
+    queues: Mutex<HashMap<Category, Queue>>,
+    late: Arc<Semaphore>,
+}
+
+struct Queue {
+    waiting: Vec<Waiting>,
     room: Arc<Semaphore>,
+}
+
+/// What somebody finds who wants to write.
+enum Found {
+    /// Nobody is writing, so the turn is his.
+    Turn,
+    /// Room to wait in.
+    Room(Arc<Semaphore>),
 }
 
 impl Groups {
     pub(crate) fn new() -> Self {
-        Self { waiting: Mutex::default(), room: Arc::new(Semaphore::new(ROOM)) }
+        Self { queues: Mutex::default(), late: Arc::new(Semaphore::new(LATE)) }
     }
 
-    /// Room to wait in.
-    ///
-    /// # Errors
-    ///
-    /// When there was none for as long as a connection is waited for.
-    async fn room(&self) -> Result<OwnedSemaphorePermit, sqlx::Error> {
-        let room = timeout(PATIENCE, Arc::clone(&self.room).acquire_owned()).await;
-        room.ok()
-            .and_then(Result::ok)
-            .ok_or_else(|| sqlx::Error::Configuration(Fault::QueueFull { waiting: ROOM }.into()))
+    /// Takes the turn, if nobody has it.
+    fn enter(&self, category: &Category) -> Found {
+        match self.lock().entry(category.clone()) {
+            Entry::Occupied(queue) => Found::Room(Arc::clone(&queue.get().room)),
+            Entry::Vacant(free) => {
+                free.insert(Queue::new());
+                Found::Turn
+            }
+        }
     }
 
-    /// Takes the turn, if nobody has it; else waits for it, as far as there is what is to wait.
-    fn join(&self, category: &Category, waiting: Option<Waiting>) -> bool {
+    /// The same, and waits for the turn where somebody has it.
+    fn join(&self, category: &Category, waiting: Waiting) -> Found {
         match self.lock().entry(category.clone()) {
             Entry::Occupied(mut queue) => {
-                queue.get_mut().extend(waiting);
-                false
+                let queue = queue.get_mut();
+                queue.waiting.push(waiting);
+                Found::Room(Arc::clone(&queue.room))
             }
             Entry::Vacant(free) => {
-                free.insert(Vec::new());
-                true
+                free.insert(Queue::new());
+                Found::Turn
             }
         }
     }
@@ -68,16 +89,18 @@ impl Groups {
     fn next(&self, category: &Category) -> Vec<Waiting> {
         let mut all = self.lock();
         let Some(queue) = all.get_mut(category) else { return Vec::new() };
-        let (mut group, mut size) = (Vec::new(), 0);
-        for waiting in std::mem::take(queue) {
-            let fits = group.is_empty() || size + waiting.size() <= TOGETHER;
+        let (mut group, mut size, mut bytes) = (Vec::new(), 0, 0);
+        for waiting in std::mem::take(&mut queue.waiting) {
+            let batch = &waiting.batch;
+            let fits = size + batch.size() <= TOGETHER && bytes + batch.bytes() <= BYTES_TOGETHER;
             if waiting.is_forgotten() {
                 // It is not written: nobody would hear of it.
-            } else if fits && waiting.goes_with(&group) {
-                size += waiting.size();
+            } else if (group.is_empty() || fits) && batch.goes_with(&group) {
+                size += batch.size();
+                bytes += batch.bytes();
                 group.push(waiting);
             } else {
-                queue.push(waiting);
+                queue.waiting.push(waiting);
             }
         }
         if group.is_empty() {
@@ -89,17 +112,42 @@ impl Groups {
     /// Lets those who wait go on by themselves.
     fn part(&self, category: &Category) {
         let queue = self.lock().remove(category);
-        queue.into_iter().flatten().for_each(|waiting| waiting.tell(Verdict::Alone));
+        let waiting = queue.into_iter().flat_map(|queue| queue.waiting);
+        waiting.for_each(|waiting| waiting.tell(Verdict::Alone));
     }
 
     /// How many wait.
     fn waiting(&self, category: &Category) -> usize {
-        self.lock().get(category).map_or(0, Vec::len)
+        self.lock().get(category).map_or(0, |queue| queue.waiting.len())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Category, Vec<Waiting>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Leave to go on without the turn, for one who is late.
+    fn leave(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.late).try_acquire_owned().ok()
     }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Category, Queue>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn new() -> Self {
+        Self { waiting: Vec::new(), room: Arc::new(Semaphore::new(ROOM)) }
+    }
+}
+
+/// A place to wait in.
+///
+/// # Errors
+///
+/// When there was none for as long as a connection is waited for.
+async fn place_in(room: Arc<Semaphore>) -> Result<OwnedSemaphorePermit, sqlx::Error> {
+    let place = timeout(PATIENCE, room.acquire_owned()).await;
+    place
+        .ok()
+        .and_then(Result::ok)
+        .ok_or_else(|| sqlx::Error::Configuration(Fault::QueueFull { waiting: ROOM }.into()))
 }
 
 /// The turn of a writer. When it ends, also because nobody waits for it any more, those who have
@@ -110,12 +158,25 @@ struct Turn<'s> {
     category: Category,
 }
 
+impl Turn<'_> {
+    /// The outcome of a write, which holds the turn for as long as a connection is waited for.
+    async fn of<T>(self, write: impl Future<Output = T>) -> T {
+        let mut write = pin!(write);
+        if let Ok(outcome) = timeout(PATIENCE, &mut write).await {
+            return outcome;
+        }
+        let leave = self.groups.leave();
+        let _turn = leave.is_none().then_some(self);
+        write.await
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let (groups, category) = (self.groups, self.category.clone());
         match Handle::try_current() {
             Ok(runtime) if groups.waiting(&category) > 0 => {
-                let turns = Turns { groups: Arc::clone(groups), category };
+                let turns = Turns { groups: Arc::clone(groups), category, is_over: false };
                 runtime.spawn(turns.take(self.store.clone()));
             }
             _ => groups.part(&category),
@@ -127,16 +188,30 @@ impl Drop for Turn<'_> {
 struct Turns {
     groups: Arc<Groups>,
     category: Category,
+    /// Nobody waited any more, and what others have begun since is theirs.
+    is_over: bool,
 }
 
 impl Turns {
-    async fn take(self, store: Postgres) {
+    async fn take(mut self, store: Postgres) {
         loop {
             let group = self.groups.next(&self.category);
             if group.is_empty() {
+                self.is_over = true;
                 return;
             }
-            store.flush(group).await;
+            let mut flush = Box::pin(store.clone().flush(group));
+            if timeout(PATIENCE, &mut flush).await.is_err() {
+                match self.groups.leave() {
+                    Some(leave) => {
+                        tokio::spawn(async move {
+                            flush.await;
+                            drop(leave);
+                        });
+                    }
+                    None => flush.await,
+                }
+            }
             self.settle().await;
         }
     }
@@ -158,7 +233,9 @@ impl Turns {
 /// The runtime may end while somebody of another one waits.
 impl Drop for Turns {
     fn drop(&mut self) {
-        self.groups.part(&self.category);
+        if !self.is_over {
+            self.groups.part(&self.category);
+        }
     }
 }
 
@@ -174,25 +251,20 @@ impl Postgres {
         let Some(groups) = &self.groups else { return alone().await };
         let category = stream.category();
         let turn = |category| Turn { store: self, groups, category };
-        if groups.join(&category, None) {
-            let _turn = turn(category);
-            return alone().await;
-        }
-        let room = groups.room().await?;
+        let Found::Room(room) = groups.enter(&category) else {
+            return turn(category).of(alone()).await;
+        };
+        let place = place_in(room).await?;
         let (told, verdict) = oneshot::channel();
-        let is_ours = self.schema.has_additions();
-        let waiting = Waiting::new(stream, messages, expected, is_ours, told);
-        if groups.join(&category, Some(waiting)) {
-            let _turn = turn(category);
-            return alone().await;
-        }
-        let verdict = verdict.await;
-        drop(room);
-        match verdict {
+        let batch = Batch::new(stream, messages, expected, self.schema.has_additions());
+        let Found::Room(_) = groups.join(&category, Waiting { batch, told, place }) else {
+            return turn(category).of(alone()).await;
+        };
+        match verdict.await {
             Ok(Verdict::Stands(last)) => Ok(Some(last)),
             Ok(Verdict::Refused) => Ok(None),
             Ok(Verdict::Alone) => alone().await,
-            Ok(Verdict::Lost(how)) => Err(sqlx::Error::Protocol(how.to_string())),
+            Ok(Verdict::Failed(whole)) => Err(whole.into()),
             Err(_) => Err(sqlx::Error::WorkerCrashed),
         }
     }
@@ -202,13 +274,54 @@ impl Postgres {
 mod tests {
     use super::*;
 
+    fn category() -> Category {
+        "account".parse().unwrap()
+    }
+
+    /// A writer of one message of so many bytes, who waits or not.
+    async fn waiting(groups: &Groups, bytes: usize) -> oneshot::Receiver<Verdict> {
+        let Found::Room(room) = groups.enter(&category()) else { panic!("the turn was free") };
+        let data = serde_json::json!({ "text": "-".repeat(bytes) });
+        let data = serde_json::value::to_raw_value(&data).unwrap();
+        let message = NewMessage::new(uuid::Uuid::from_u128(1), "Deposited", &data).unwrap();
+        let stream = StreamName::new("account-1").unwrap();
+        let batch = Batch::new(&stream, &[message], ExpectedVersion::Any, true);
+        let (told, verdict) = oneshot::channel();
+        let place = place_in(room).await.unwrap();
+        assert!(matches!(groups.join(&category(), Waiting { batch, told, place }), Found::Room(_)));
+        verdict
+    }
+
+    #[tokio::test]
+    async fn who_waits_no_more_takes_room_until_the_turn_ends() {
+        let groups = Groups::new();
+        assert!(matches!(groups.enter(&category()), Found::Turn));
+        drop(waiting(&groups, 1).await);
+        let Found::Room(room) = groups.enter(&category()) else { panic!("the turn was free") };
+        assert_eq!(room.available_permits(), ROOM - 1, "its batch is held, so it counts");
+        assert!(groups.next(&category()).is_empty(), "nobody would hear of it");
+        assert_eq!(room.available_permits(), ROOM);
+    }
+
+    #[tokio::test]
+    async fn a_group_is_of_no_more_bytes_than_go_together_and_one_that_is_larger_goes_alone() {
+        let groups = Groups::new();
+        assert!(matches!(groups.enter(&category()), Found::Turn));
+        let mut verdicts = Vec::new();
+        for part in [3, 3, 3, 9, 1] {
+            verdicts.push(waiting(&groups, (BYTES_TOGETHER / 8) * part).await);
+        }
+        let sizes = std::iter::repeat_with(|| groups.next(&category()).len());
+        assert_eq!(sizes.take_while(|size| *size > 0).collect::<Vec<_>>(), [3, 1, 1]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_finds_no_room_is_told_so_in_time() {
-        let groups = Groups::new();
-        let rooms = groups.room.clone().acquire_many_owned(ROOM.try_into().unwrap()).await;
-        let full = groups.room().await.unwrap_err();
+        let room = Queue::new().room;
+        let places = Arc::clone(&room).acquire_many_owned(ROOM.try_into().unwrap()).await;
+        let full = place_in(Arc::clone(&room)).await.unwrap_err();
         assert!(full.to_string().contains("1000 writes"), "{full}");
-        drop(rooms);
-        assert!(groups.room().await.is_ok());
+        drop(places);
+        assert!(place_in(room).await.is_ok());
     }
 }

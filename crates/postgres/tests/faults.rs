@@ -14,7 +14,7 @@ use sqlx::{Connection, PgPool};
 use tokio::task::JoinHandle;
 
 use crate::common::locks::waiting;
-use crate::common::wire::Wire;
+use crate::common::wire::{Then, Wire};
 use crate::common::{MESSAGE_DB, Result, execute, message, messages, poll_some, raw};
 
 type Outcome = std::result::Result<Written, Error>;
@@ -61,7 +61,7 @@ const LOST: &str = r#"{"word":"lost"}"#;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_whose_answer_is_lost_is_found_by_its_id() -> Result {
     let database = TestDatabase::from_template(MESSAGE_DB).await?;
-    let wire = Wire::to(&database.url(), "lost").await?;
+    let wire = Wire::to(&database.url(), "lost", Then::HangsUp).await?;
     // With one connection, on which the statements are prepared: the next answer tells of the write.
     let store = Postgres::options().connections(1)?.connect(&wire.url).await?;
     let stream = StreamName::new("account-1")?;

@@ -16,7 +16,7 @@ use sqlx::{Connection, PgPool};
 use tokio::task::JoinSet;
 
 use crate::common::pooler::Pooler;
-use crate::common::wire::Wire;
+use crate::common::wire::{Then, Wire};
 use crate::common::{MESSAGE_DB, Result, execute, messages, poll_some, raw};
 use crate::failover::{set, until, urls};
 use crate::standby::pair;
@@ -126,7 +126,7 @@ async fn a_backend_that_is_terminated_takes_the_effect_with_the_record() -> Resu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_answer_is_lost_is_settled_by_its_record() -> Result {
     for database in [TestDatabase::from_template(MESSAGE_DB).await?, TestDatabase::new().await?] {
-        let wire = Wire::to(&database.url(), "COMMIT\0").await?;
+        let wire = Wire::to(&database.url(), "COMMIT\0", Then::HangsUp).await?;
         let behind = Beside::with(database, Postgres::connect(&wire.url).await?).await?;
         let (context, _) = behind.inserted(1).await?;
         context.write(&behind.progress, &messages(1..2)?, FIRST).await?;

@@ -16,6 +16,7 @@ use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 
 use crate::common::locks::waiting;
+use crate::common::wire::{Then, Wire};
 use crate::common::{MESSAGE_DB, Result, execute, message, messages, raw};
 
 const ANY: ExpectedVersion = ExpectedVersion::Any;
@@ -257,6 +258,64 @@ async fn when_the_server_breaks_off_each_learns_that_its_outcome_is_open() -> Re
             "SELECT count(*) FROM messages WHERE stream_name <> 'account-first'",
         );
         assert_eq!(written.await?, 64);
+    }
+    Ok(())
+}
+
+/// A group is under way on a connection that has fallen silent; how many messages the server has by then
+/// shows that it heard it.
+async fn silent(database: &TestDatabase) -> Result<(Held, Vec<JoinHandle<Outcome>>)> {
+    let wire = Wire::to(&database.url(), "silence", Then::IsSilent).await?;
+    let mut held = held(&wire.url).await?;
+    let silence = vec![message(0, r#"{"word":"silence"}"#)?];
+    let mut group = vec![writing(&held.store, stream(0)?, silence, ANY).await];
+    group.extend(writing_each(&held.store, 1..10).await?);
+    execute(&mut held.holder, "COMMIT").await?;
+    while number(&mut held.watcher, MESSAGES).await? < 11 {}
+    Ok((held, group))
+}
+
+#[tokio::test]
+async fn a_group_that_nobody_waits_for_any_more_has_no_turn() -> Result {
+    for database in homes().await? {
+        let (Held { store, .. }, group) = silent(&database).await?;
+        let later = writing_each(&store, 20..24).await?;
+        group.iter().for_each(JoinHandle::abort);
+        for written in later {
+            assert_eq!(written.await??, Written::now(Position::START));
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_group_that_is_not_answered_leaves_the_turn_to_others_in_time() -> Result {
+    let database = TestDatabase::new().await?;
+    let (Held { store, .. }, group) = silent(&database).await?;
+    for written in writing_each(&store, 20..24).await? {
+        assert_eq!(written.await??, Written::now(Position::START));
+    }
+    assert!(!group.iter().any(JoinHandle::is_finished), "they hear nothing still");
+    Ok(())
+}
+
+/// What befalls all, all hear at once: they do not come back each on a connection of its own.
+#[tokio::test]
+async fn what_befalls_a_group_is_told_to_all_of_it() -> Result {
+    for database in homes().await? {
+        let url = database.url() + "&options=-c%20lock_timeout%3D300ms";
+        let Held { store, holder: _held, mut watcher, first } = held(&url).await?;
+        let group = writing_each(&store, 0..64).await?;
+        for outcome in std::iter::once(first).chain(group) {
+            let late = outcome.await?.unwrap_err();
+            assert!(late.is_unavailable(), "{late:?}");
+            assert!(format!("{late:#}").contains("lock timeout"), "{late:#}");
+        }
+        let connections = "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'evenfold'";
+        // The pool still asks that of the first whether it is there.
+        let connections = number(&mut watcher, connections).await?;
+        assert!(connections <= 2, "{connections}");
     }
     Ok(())
 }
