@@ -111,14 +111,16 @@ pub(crate) async fn send(
         tokio::time::sleep(pause).await;
         sent_again = true;
         answer = store.messages().write(stream, messages, expected).await;
-        // Ids that were drawn for this write can only repeat our own sending.
-        if ids.is_none() {
-            answer = answer.map(|written| Written::now(written.last()));
-        }
     }
-    // What was sent more than once may repeat what this call wrote.
-    if answer.as_ref().is_ok_and(|written| sent_again || !written.is_repetition()) {
+    let mut written = answer?;
+    // What was sent more than once may repeat what this call wrote; and ids that were drawn for it can
+    // only repeat that.
+    let may_be_ours = sent_again || written.is_uncertain();
+    if may_be_ours && ids.is_none() {
+        written = Written::now(written.last());
+    }
+    if may_be_ours || !written.is_repetition() {
         store.announce(&stream.category());
     }
-    answer
+    Ok(written)
 }

@@ -135,6 +135,11 @@ async fn a_write_whose_reply_is_lost_is_settled_by_id() {
     assert!(!written.is_repetition());
     assert_eq!(written.last(), Position::START);
 
+    // A store that finds it by itself does not know whose it is, and this write does: its id was drawn.
+    recording.find_next(1);
+    let written = store.write("account-1", Deposited { amount: 5 }).await.unwrap();
+    assert!(!written.is_repetition() && !written.is_uncertain());
+
     store.send::<AccountCommand>("1", Deposit { amount: 5 }).await.unwrap();
     let command = received::<Deposit>(&store, "account:command-1").await;
     recording.lose_reply_next(3);

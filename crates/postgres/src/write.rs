@@ -110,7 +110,7 @@ impl Postgres {
         if let Ok(found) = find(self.on(), messages).await
             && let Some(written) = Written::by_ids(stream, messages, &found)?
         {
-            return Ok(Some(written));
+            return Ok(Some(written.after_lost_reply()));
         }
         Err(writing(stream, messages, lost))
     }

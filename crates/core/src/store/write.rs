@@ -84,18 +84,32 @@ pub trait WriteStore: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
     last: Position,
-    repetition: bool,
+    by: By,
+}
+
+/// Which call wrote a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    This,
+    Earlier,
+    /// The reply was lost, and then the messages were found.
+    Either,
 }
 
 impl Written {
     /// Messages that were written now, the last of them here.
     pub fn now(last: Position) -> Self {
-        Self { last, repetition: false }
+        Self { last, by: By::This }
     }
 
     /// Messages that stood there already, the last of them here.
     pub fn before(last: Position) -> Self {
-        Self { last, repetition: true }
+        Self { last, by: By::Earlier }
+    }
+
+    /// The same, found when the reply to this call was lost: for the authors of a store.
+    pub fn after_lost_reply(self) -> Self {
+        Self { by: By::Either, ..self }
     }
 
     /// Settles by their ids whether the messages of a batch had been written before: for the
@@ -163,9 +177,16 @@ impl Written {
         self.last
     }
 
-    /// Whether the messages had been written before and this call changed nothing.
+    /// Whether the messages had been written before and this call changed nothing; or that may be so,
+    /// for it [is uncertain](Self::is_uncertain) which call it was.
     pub fn is_repetition(&self) -> bool {
-        self.repetition
+        self.by != By::This
+    }
+
+    /// Whether the reply to this call was lost, and the messages were found then: written by it, or by
+    /// one before it with the same ids.
+    pub fn is_uncertain(&self) -> bool {
+        self.by == By::Either
     }
 }
 

@@ -104,7 +104,7 @@ pub enum Outcome {
     Written,
     /// It had been written before.
     Repeated,
-    /// It was written and the caller was told that the store did not answer.
+    /// It was written and the caller was told that the store did not answer, or that it is there.
     ReplyLost,
     /// It was not written and the caller was told so, or that the store did not answer.
     Refused,
@@ -120,6 +120,7 @@ struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FaultKind {
     Conflict,
+    Find,
     LoseReply,
     Refuse,
 }
@@ -164,6 +165,11 @@ impl Recording {
     /// Writes the next `times` writes and answers that the store did not answer.
     pub fn lose_reply_next(&self, times: u32) {
         self.fault(FaultKind::LoseReply, times, None);
+    }
+
+    /// Writes the next `times` writes and answers as a store that lost the reply and found them written.
+    pub fn find_next(&self, times: u32) {
+        self.fault(FaultKind::Find, times, None);
     }
 
     /// Answers the next `times` writes that the store did not answer, and writes nothing.
@@ -226,11 +232,16 @@ impl Recording {
             outcome: Outcome::Unsettled,
         });
         let answer = match fault {
-            None | Some(FaultKind::LoseReply) => to.write(stream, messages, expected).await,
+            None | Some(FaultKind::Find | FaultKind::LoseReply) => {
+                to.write(stream, messages, expected).await
+            }
             Some(FaultKind::Conflict) => Err(self.conflict(stream, expected).await),
             Some(FaultKind::Refuse) => Err(Error::unavailable("writing", "the test said so")),
         };
         let (outcome, answer) = match answer {
+            Ok(written) if fault == Some(FaultKind::Find) => {
+                (Outcome::ReplyLost, Ok(written.after_lost_reply()))
+            }
             Ok(_) if fault.is_some() => {
                 let lost = Error::unavailable("reading the answer", "the test said so");
                 (Outcome::ReplyLost, Err(lost))
