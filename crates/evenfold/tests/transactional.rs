@@ -257,6 +257,20 @@ impl Beside {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_handler_writes_in_its_transaction_is_announced_when_it_is_committed() {
+    let log = TransactionLog::default();
+    let (store, recording) = store(&log);
+    deposit(&store, "1", &[5]).await;
+    log.refuse_commits(1);
+    let quick = Duration::from_millis(1);
+    let policy = ErrorPolicy::stop().retries(1).delays(quick, quick);
+    let copies = store.subscriber("copies", Beside(store.clone())).errors(policy);
+    copies.transactional().run_until_caught_up().await.unwrap();
+    let announced: Vec<_> = recording.announced().iter().map(ToString::to_string).collect();
+    assert_eq!(announced, ["account", "copy"]);
+}
+
 #[tokio::test]
 async fn on_sqlite_a_handler_that_would_wait_for_itself_fails_by_the_policy() -> std::io::Result<()>
 {

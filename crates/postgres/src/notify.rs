@@ -113,11 +113,18 @@ impl Notifier {
         stream::unfold(ear, async |mut ear| Some((ear.next().await?, ear))).boxed()
     }
 
-    /// Closes the connections. A task that listens and is not at it, as one whose runtime stands still,
-    /// is not waited for.
+    /// Tells what waits to be told and closes the connections. A task that listens and is not at it, as one
+    /// whose runtime stands still, is not waited for.
     pub(crate) async fn close(&self) {
-        let (tells, hears) = self.0.led().both();
-        let closed = tokio::spawn(async move { join(tells.close(), hears.close()).await });
+        let of = Arc::clone(&self.0);
+        let closed = tokio::spawn(async move {
+            let texts: Vec<_> = of.waiting().texts.drain().collect();
+            if !texts.is_empty() {
+                of.send(&texts).await.ok();
+            }
+            let (tells, hears) = of.led().both();
+            join(tells.close(), hears.close()).await
+        });
         timeout(CLOSE_WITHIN, closed).await.ok();
     }
 
@@ -181,7 +188,20 @@ impl Inner {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn send(
+    async fn send(&self, texts: &[String]) -> Result<(), sqlx::Error> {
+        let (tells, _) = self.both();
+        let (mut connection, since) = tells.take().await?;
+        let told = timeout(PATIENCE, self.send_by(&mut connection, texts)).await;
+        let told = told.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        match told {
+            Ok(()) => tells.put(connection, since),
+            // What is there may not answer any more, or only read from now on.
+            Err(_) => drop(connection.detach()),
+        }
+        told
+    }
+
+    async fn send_by(
         &self,
         connection: &mut PoolConnection<Postgres>,
         texts: &[String],
@@ -224,10 +244,10 @@ impl Telling {
         let mut pause = PAUSE;
         while let Some((texts, announced)) = self.take() {
             pause = if announced < MUCH { PAUSE } else { LONGEST_PAUSE.min(pause * 2) };
-            let mut told = self.send(&texts).await;
+            let mut told = self.of.send(&texts).await;
             if told.is_err() {
                 // A connection that was quiet may be gone.
-                told = self.send(&texts).await;
+                told = self.of.send(&texts).await;
             }
             sleep(if told.is_ok() { pause } else { PAUSE_AFTER_FAILURE }).await;
         }
@@ -239,19 +259,6 @@ impl Telling {
         waiting.is_told = !self.is_done;
         let announced = std::mem::take(&mut waiting.announced);
         waiting.is_told.then(|| (waiting.texts.drain().collect(), announced))
-    }
-
-    async fn send(&self, texts: &[String]) -> Result<(), sqlx::Error> {
-        let (tells, _) = self.of.both();
-        let (mut connection, since) = tells.take().await?;
-        let told = timeout(PATIENCE, self.of.send(&mut connection, texts)).await;
-        let told = told.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-        match told {
-            Ok(()) => tells.put(connection, since),
-            // What is there may not answer any more, or only read from now on.
-            Err(_) => drop(connection.detach()),
-        }
-        told
     }
 }
 

@@ -209,6 +209,22 @@ async fn what_is_announced_in_a_short_while_is_told_once() -> Result {
 }
 
 #[tokio::test]
+async fn what_waits_to_be_told_is_told_when_the_store_is_closed() -> Result {
+    let database = TestDatabase::new().await?;
+    let mut heard = foreign(&database.url()).await?;
+    for _ in 0..20 {
+        let store = Postgres::connect(&database.url()).await?;
+        store.announce(&category("account")?);
+        assert_eq!(heard.recv().await?.payload(), "account");
+        // It comes into the pause after that, or a moment before.
+        store.announce(&category("end")?);
+        store.close().await;
+        assert_eq!(told_until(&mut heard, "end").await?, Vec::<String>::new());
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_name_that_is_too_long_keeps_no_other_from_being_told() -> Result {
     let database = TestDatabase::new().await?;
     let store = Postgres::connect(&database.url()).await?;

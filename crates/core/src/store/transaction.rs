@@ -5,14 +5,15 @@
 
 use std::any::{Any, type_name};
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures::FutureExt;
 use futures::future::{BoxFuture, pending, ready};
+use futures::{FutureExt, TryFutureExt};
 
 use super::{Inside, WriteStore, Written};
 use crate::error::Error;
 use crate::message::NewMessage;
-use crate::{ExpectedVersion, StreamName};
+use crate::{Category, ExpectedVersion, StreamName};
 
 /// A transaction that a store hands to handlers, and writes messages in.
 ///
@@ -106,6 +107,7 @@ pub trait HandlerTransaction: WriteStore + Any {
 #[derive(Default)]
 pub struct Context {
     held: Option<Held>,
+    wrote: Mutex<Vec<Category>>,
 }
 
 struct Held {
@@ -122,7 +124,7 @@ impl Context {
     /// A context with a transaction of the store's.
     pub fn with<T: HandlerTransaction>(transaction: T) -> Self {
         let transaction = Box::new(transaction);
-        Self { held: Some(Held { transaction, type_name: T::name() }) }
+        Self { held: Some(Held { transaction, type_name: T::name() }), wrote: Mutex::default() }
     }
 
     /// The transaction, if the store hands out one of this type.
@@ -145,6 +147,23 @@ impl Context {
             };
             Error::failed(format!("a handler needs a `{}`", T::name()), missing)
         })
+    }
+
+    /// The categories that the context wrote messages to, each once: who calls handlers announces them
+    /// when it has committed.
+    pub fn wrote(&self) -> Vec<Category> {
+        self.noted().clone()
+    }
+
+    fn note(&self, stream: &StreamName) {
+        let mut noted = self.noted();
+        if noted.iter().all(|category| category.as_str() != stream.category_str()) {
+            noted.push(stream.category());
+        }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Vec<Category>> {
+        self.wrote.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The mark of the transaction, if it has one: who calls handlers [runs](Inside::run) them by it.
@@ -193,7 +212,8 @@ impl WriteStore for Context {
         expected: ExpectedVersion,
     ) -> BoxFuture<'a, Result<Written, Error>> {
         if let Some(held) = &self.held {
-            return held.transaction.write(stream, messages, expected);
+            let writing = held.transaction.write(stream, messages, expected);
+            return writing.inspect_ok(|_| self.note(stream)).boxed();
         }
         let doing = format!("writing to `{stream}` in the transaction of a handler");
         ready(Err(Error::failed(doing, without_transaction()))).boxed()

@@ -133,11 +133,6 @@ impl Machine {
         self.lanes.values_mut().for_each(Track::hurry);
     }
 
-    /// How long it waits when there is nothing to read.
-    pub fn poll_interval(&self) -> Duration {
-        self.options.poll_interval
-    }
-
     /// How long it waits from now on when there is nothing to read.
     pub fn poll_every(&mut self, interval: Duration) {
         self.options.poll_interval = interval;

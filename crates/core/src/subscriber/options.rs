@@ -10,6 +10,9 @@ use crate::store::{BatchSize, Place};
 pub struct Options {
     /// How long it waits after it found nothing to read; 100 ms.
     pub poll_interval: Duration,
+    /// The same where it hears of what other processes write, and reads now and then for what nobody
+    /// announced; 1 s.
+    pub heard_interval: Duration,
     /// How long it waits when the store was not available; 5 s.
     pub error_delay: Duration,
     /// How many messages it reads at a time; 1,000.
@@ -44,6 +47,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             poll_interval: Duration::from_millis(100),
+            heard_interval: Duration::from_secs(1),
             error_delay: Duration::from_secs(5),
             batch_size: BatchSize::DEFAULT,
             progress_interval: 100,
@@ -73,6 +77,7 @@ impl Options {
     pub fn check(&self) -> Result<(), Invalid> {
         for (what, time) in [
             ("poll interval", self.poll_interval),
+            ("heard interval", self.heard_interval),
             ("error delay", self.error_delay),
             ("progress time", self.progress_time),
         ] {

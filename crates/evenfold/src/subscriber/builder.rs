@@ -156,9 +156,11 @@ impl Subscriber {
         self
     }
 
-    /// How long it waits when there was nothing to read; 100 ms.
+    /// How long it waits when there was nothing to read; 100 ms, or 1 s where it hears at once of what
+    /// others write. One that is set here holds in both cases.
     pub fn poll_interval(mut self, time: Duration) -> Self {
         self.options.poll_interval = time;
+        self.options.heard_interval = time;
         self
     }
 

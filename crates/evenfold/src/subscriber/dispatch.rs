@@ -150,6 +150,7 @@ impl Work {
         handled: Handled,
         seal: Seal<'_>,
     ) -> Result<Handled, Fault> {
+        let wrote = context.wrote();
         let message = std::slice::from_ref(&seal.message);
         let written = match context.write(seal.stream, message, seal.expected).await {
             Ok(written) => written,
@@ -164,6 +165,7 @@ impl Work {
         } else {
             context.commit().await.map_err(|error| seal.fault(error))?;
         }
+        wrote.iter().for_each(|category| self.store.announce(category));
         Ok(Handled { committed: Some(written.last()), ..handled })
     }
 

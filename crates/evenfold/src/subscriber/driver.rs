@@ -42,14 +42,12 @@ pub struct Poller {
     pub(super) taking_over: TakingOver,
     /// Hears of what is written.
     waiter: Waiter,
-    poll_interval: Duration,
+    /// How long it waits when there was nothing to read; and the same where it hears of writes.
+    intervals: [Duration; 2],
     pub(super) stop: CancellationToken,
     since: Instant,
     pub(super) meters: Meters,
 }
-
-/// How often it looks for messages at least, where it hears of those that other processes write.
-const SELDOM: Duration = Duration::from_secs(1);
 
 /// How many actions that need no waiting are done in a row, before others have a turn.
 const IN_A_ROW: u32 = 64;
@@ -67,8 +65,8 @@ enum Until {
 
 impl Poller {
     pub(super) fn new(work: Work, options: Options) -> Self {
+        let intervals = [options.poll_interval, options.heard_interval];
         let machine = Machine::new(options, work.unit(), work.sharing());
-        let poll_interval = machine.poll_interval();
         let waiter = work.store.wakeups().waiter(work.categories());
         let meters = Meters::new(work.labels());
         Self {
@@ -82,7 +80,7 @@ impl Poller {
             stopped: None,
             taking_over: TakingOver::NotYet,
             waiter,
-            poll_interval,
+            intervals,
             stop: CancellationToken::new(),
             since: Instant::now(),
             meters,
@@ -308,9 +306,8 @@ impl Poller {
     fn take(&mut self, told: Told) -> Duration {
         let now = self.since.elapsed();
         if let Told::Page(_) = told {
-            let every = self.poll_interval;
-            let is_heard = self.waiter.is_heard();
-            self.machine.poll_every(if is_heard { every.max(SELDOM) } else { every });
+            let [deaf, heard] = self.intervals;
+            self.machine.poll_every(if self.waiter.is_heard() { heard } else { deaf });
         }
         let Some(input) = self.hear(told) else { return now };
         let is_other = matches!(input, Input::Held(_) | Input::Released(..) | Input::Page(_));

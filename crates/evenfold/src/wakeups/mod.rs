@@ -27,6 +27,8 @@ pub(crate) struct Wakeups {
 #[derive(Default)]
 struct State {
     waiters: HashMap<Category, Vec<Arc<Notify>>>,
+    /// Those who wait for messages of any category.
+    of_all: Vec<Arc<Notify>>,
     /// How many of them want to hear other processes, too.
     listeners: usize,
     listening: Option<Listening>,
@@ -49,7 +51,7 @@ impl Wakeups {
         self.messages.announce(category);
     }
 
-    /// Waits for messages of these categories, beginning now.
+    /// Waits for messages of these categories, or of any where none is named, beginning now.
     pub(crate) fn waiter(
         self: &Arc<Self>,
         categories: impl IntoIterator<Item = Category>,
@@ -57,6 +59,9 @@ impl Wakeups {
         let woken = Arc::new(Notify::new());
         let categories: Vec<_> = categories.into_iter().collect();
         let mut state = self.state();
+        if categories.is_empty() {
+            state.of_all.push(Arc::clone(&woken));
+        }
         for category in &categories {
             state.waiters.entry(category.clone()).or_default().push(Arc::clone(&woken));
         }
@@ -65,13 +70,15 @@ impl Wakeups {
     }
 
     fn wake(&self, category: &Category) {
-        for waiter in self.state().waiters.get(category).into_iter().flatten() {
-            waiter.notify_one();
-        }
+        let state = self.state();
+        let waiters = state.waiters.get(category).into_iter().flatten();
+        waiters.chain(&state.of_all).for_each(|waiter| waiter.notify_one());
     }
 
     fn wake_all(&self) {
-        self.state().waiters.values().flatten().for_each(|waiter| waiter.notify_one());
+        let state = self.state();
+        let waiters = state.waiters.values().flatten();
+        waiters.chain(&state.of_all).for_each(|waiter| waiter.notify_one());
     }
 
     /// Listens for one more, by the task that there is, or a new one.
@@ -138,6 +145,7 @@ pub(crate) struct Waiter {
     woken: Arc<Notify>,
     listens: bool,
 }
+
 impl Waiter {
     /// Waits until there may be messages that were not there when the last wait ended. Whoever never
     /// waits keeps no connection busy with listening.
@@ -168,6 +176,7 @@ impl Drop for Waiter {
                 state.waiters.remove(category);
             }
         }
+        state.of_all.retain(|waiter| !Arc::ptr_eq(waiter, &self.woken));
         state.listeners -= usize::from(self.listens);
         let last = if state.listeners == 0 { state.listening.take() } else { None };
         drop(state);

@@ -66,6 +66,22 @@ async fn a_write_here_wakes_who_waits_for_its_category_at_once() {
 }
 
 #[tokio::test]
+async fn who_waits_for_all_categories_is_woken_by_each() {
+    let (store, recording) = store();
+    let mut all = store.wakeups().waiter([]);
+    write(&store, "account-1").await.unwrap();
+    assert!(all.changed().now_or_never().is_some());
+    assert!(all.changed().now_or_never().is_none());
+    settle().await;
+    for heard in [Announcement::Heard(category("transfer")), Announcement::Alive] {
+        recording.hear(&heard);
+        all.changed().await;
+    }
+    drop(all);
+    assert!(store.wakeups().state().of_all.is_empty());
+}
+
+#[tokio::test]
 async fn what_is_written_between_the_look_and_the_wait_ends_the_wait() {
     let (store, _) = store();
     let mut waiter = store.wakeups().waiter([category("account")]);
@@ -130,6 +146,10 @@ async fn a_write_is_announced_when_it_wrote_and_only_then() {
     let lost = store.write("transfer-1", Given(deposited())).identified_by(Uuid::from_u128(8));
     lost.await.unwrap();
     assert_eq!(recording.announced(), [category("account"), category("transfer")]);
+    recording.find_next(1);
+    let found = store.write("person-1", Given(deposited())).identified_by(Uuid::from_u128(9));
+    assert!(found.await.unwrap().is_uncertain());
+    assert_eq!(recording.announced().last(), Some(&category("person")));
 }
 
 #[tokio::test]

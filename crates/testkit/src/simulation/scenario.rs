@@ -74,6 +74,7 @@ impl Scenario {
         let crashes = if random.chance(50) { Some(random.between(1, 3)) } else { None };
         let options = Options {
             poll_interval: ms(random.between(100, 1500)),
+            heard_interval: ms(1000),
             error_delay: ms(random.between(50, 800)),
             batch_size: BatchSize::new(random.between(1, 7).into()).unwrap_or(BatchSize::DEFAULT),
             progress_interval: random.between(1, 9),
