@@ -27,7 +27,7 @@ const WORKS: [(Work, &str, &str); 6] = [
     (("load100", 20), "Peers: load an entity of 100 events", "peers-load-100"),
     (("load10000", 1), "Peers: load an entity of 10,000 events", "peers-load-10000"),
     (("replay", LOG), "Peers: read and decode the events of the log", "peers-replay"),
-    (("end", 3), "Peers: from a command to the read model", "peers-end-to-end"),
+    (("end", 10), "Peers: from a command to the read model", "peers-end-to-end"),
 ];
 
 /// How many events the log has, and then one that is replayed alone, in all rounds.
