@@ -1,7 +1,7 @@
 //! `#[handler(Set)]`: each method of an impl block handles one message.
 //!
 //! Owns the impls that it makes. How the block is read, and refused, is in `methods.rs` and
-//! `shape.rs`.
+//! `signature.rs`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -11,7 +11,7 @@ use syn::{ItemImpl, LitStr, Type};
 use crate::attr::plain_name;
 use crate::methods::{self, Args, Block};
 use crate::paths::{call, placed};
-use crate::shape::{Kind, Method};
+use crate::signature::{Kind, Method};
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     methods::attribute(Kind::Handler, (args, item), expand, fallback)

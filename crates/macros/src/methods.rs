@@ -14,7 +14,7 @@ use syn::{ImplItem, ItemImpl, LitStr, Token, Type};
 use crate::attr::{check_name, parse_args, refuse_unknown, set_once};
 use crate::diagnostics::Faults;
 use crate::paths::{Root, placed};
-use crate::shape::{Kind, Method, read_method, shown};
+use crate::signature::{Kind, Method, read_method, shown};
 
 /// What the attribute says.
 pub(crate) struct Args {

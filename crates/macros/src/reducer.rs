@@ -1,7 +1,7 @@
 //! `#[reducer(Set)]`: each method of an impl block takes one message into the state.
 //!
 //! Owns the impls that it makes. How the block is read, and refused, is in `methods.rs` and
-//! `shape.rs`.
+//! `signature.rs`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -10,7 +10,7 @@ use syn::{ItemImpl, Type};
 
 use crate::methods::{self, Args, Block};
 use crate::paths::{call, placed};
-use crate::shape::{Kind, Method};
+use crate::signature::{Kind, Method};
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     methods::attribute(Kind::Reducer, (args, item), expand, fallback)
