@@ -109,14 +109,7 @@ fn handler_impl(block: &Block) -> TokenStream {
     let name = name(&block.args, item);
     let handled = quote!(#root::HandledBy::handled_by(received, self, context).await);
     let handled = placed(set.span(), handled);
-    let skips = &block.args.skips;
-    let skips = (!skips.is_empty()).then(|| {
-        quote! {
-            fn skips(message_type: &str) -> bool {
-                #(#root::is_named::<#skips>(message_type))||*
-            }
-        }
-    });
+    let skips = block.args.skips_fn();
     quote! {
         #[automatically_derived]
         impl #impl_generics #root::Handler for #self_ty #where_clause {

@@ -148,6 +148,20 @@ fn check_messages(kind: Kind, args: &Args, methods: &[Method], faults: &mut Faul
     }
 }
 
+impl Args {
+    /// Whether a message is skipped, by its type name or an alias; nothing where none is.
+    pub(crate) fn skips_fn(&self) -> Option<TokenStream> {
+        let Self { skips, root, .. } = self;
+        (!skips.is_empty()).then(|| {
+            quote! {
+                fn skips(message_type: &str) -> bool {
+                    #(#root::is_named::<#skips>(message_type))||*
+                }
+            }
+        })
+    }
+}
+
 impl Block {
     /// The where clause of the block, and these predicates of ours.
     pub(crate) fn where_clause(&self, ours: &[TokenStream]) -> TokenStream {
