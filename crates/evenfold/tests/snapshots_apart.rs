@@ -9,7 +9,7 @@ use evenfold::prelude::*;
 use evenfold::reducer::Reducer;
 use evenfold::{Snapshots, Store};
 use serde::{Deserialize, Serialize};
-use story::{Deposited, deposit_at_once, recording};
+use story::{AccountEvent, Deposited, Withdrawn, deposit_at_once, recording};
 
 /// What account 1 comes to, and that is kept.
 async fn loaded<S: Reducer + Default + Snapshot + Clone>(store: &Store) -> S {
@@ -163,5 +163,111 @@ mod of_another_set {
         assert_eq!(balance::<Skips>(&store).await, 10);
         let kept = StreamName::new("account:snapshot-1").unwrap();
         assert_eq!(recording.writes_to(&kept).len(), 1, "the second had nothing to add");
+    }
+}
+
+/// Two states of one name and one form over one category.
+mod of_another_state {
+    use super::*;
+
+    mod billing {
+        use super::*;
+
+        #[derive(Clone, Default, Serialize, Deserialize, Snapshot)]
+        pub(super) struct Account {
+            pub(super) total: u64,
+        }
+
+        #[reducer(AccountEvent, skip(Withdrawn))]
+        impl Account {
+            fn deposited(&mut self, event: &Deposited) {
+                self.total += event.amount;
+            }
+        }
+    }
+
+    mod limits {
+        use super::*;
+
+        #[derive(Clone, Default, Serialize, Deserialize, Snapshot)]
+        pub(super) struct Account {
+            pub(super) total: u64,
+        }
+
+        #[reducer(AccountEvent, skip(Withdrawn))]
+        impl Account {
+            fn deposited(&mut self, _: &Deposited) {
+                self.total += 1;
+            }
+        }
+    }
+
+    #[derive(Clone, Default, Serialize, Deserialize, Snapshot)]
+    struct Totals<Kind> {
+        total: u64,
+        #[serde(skip)]
+        of: PhantomData<Kind>,
+    }
+
+    #[derive(Clone, Default, Shape)]
+    struct Gross;
+    #[derive(Clone, Default, Shape)]
+    struct Net;
+
+    #[reducer(AccountEvent, skip(Withdrawn))]
+    impl Totals<Gross> {
+        fn deposited(&mut self, event: &Deposited) {
+            self.total += event.amount;
+        }
+    }
+
+    #[reducer(AccountEvent, skip(Withdrawn))]
+    impl Totals<Net> {
+        fn deposited(&mut self, event: &Deposited) {
+            self.total += event.amount - 1;
+        }
+    }
+
+    #[derive(Clone, Default, Serialize, Deserialize, Snapshot)]
+    struct Window<const SIZE: usize> {
+        last: Vec<u64>,
+    }
+
+    #[reducer(AccountEvent, skip(Withdrawn))]
+    impl<const SIZE: usize> Window<SIZE> {
+        fn deposited(&mut self, event: &Deposited) {
+            self.last.push(event.amount);
+            self.last.drain(..self.last.len().saturating_sub(SIZE));
+        }
+    }
+
+    #[tokio::test]
+    async fn one_of_another_module_is_not_taken() {
+        let (store, _) = recording();
+        deposit_at_once(&store, [10, 20]).await;
+        for _ in 0..2 {
+            assert_eq!(loaded::<billing::Account>(&store).await.total, 30);
+            assert_eq!(loaded::<limits::Account>(&store).await.total, 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_of_another_type_parameter_is_not_taken() {
+        let (store, _) = recording();
+        deposit_at_once(&store, [10, 20]).await;
+        for _ in 0..2 {
+            assert_eq!(loaded::<Totals<Gross>>(&store).await.total, 30);
+            assert_eq!(loaded::<Totals<Net>>(&store).await.total, 28);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_of_another_number_is_not_taken() {
+        let (store, _) = recording();
+        deposit_at_once(&store, [10, 20]).await;
+        for _ in 0..2 {
+            assert_eq!(loaded::<Window<1>>(&store).await.last, [20]);
+            assert_eq!(loaded::<Window<2>>(&store).await.last, [10, 20]);
+        }
     }
 }
