@@ -18,9 +18,9 @@
 ///
 /// # What the shape does not show
 ///
-/// *What a reducer does.* When one changes so that the same messages make another state, count up
-/// `revision`; also when a message has another field that a reducer looks at, or one that was an alias
-/// becomes a message with a reducer of its own.
+/// *What a reducer does.* When the same messages make another state, count up `revision`: when the code
+/// of a reducer changes, or the default that it begins with; when a message gets a field, or one that was
+/// an alias has a reducer of its own; when a converter changes.
 ///
 /// *A form that stands elsewhere.* Serde's `from`, `try_from`, `into` and `remote` on a type, and `with`,
 /// `serialize_with` and `deserialize_with` on a field or a variant, do not compile without a `revision`
