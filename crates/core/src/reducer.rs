@@ -25,6 +25,13 @@ pub trait Reducer: Sized + Send + 'static {
     /// from the store otherwise.
     const READS_RECORDED: bool = true;
 
+    /// Whether messages of this type of the set are skipped by name, so that they leave every state as
+    /// it is. A state that is kept notes the types that are not.
+    fn skips(message_type: &str) -> bool {
+        let _ = message_type;
+        false
+    }
+
     /// Takes in one message.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! `#[handler(Set)]`: each method of an impl block handles one message.
 //!
 //! Owns the impls that it makes. How the block is read, and refused, is in `methods.rs` and
-//! `shape.rs`.
+//! `signature.rs`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -11,7 +11,7 @@ use syn::{ItemImpl, LitStr, Type};
 use crate::attr::plain_name;
 use crate::methods::{self, Args, Block};
 use crate::paths::{call, placed};
-use crate::shape::{Kind, Method};
+use crate::signature::{Kind, Method};
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     methods::attribute(Kind::Handler, (args, item), expand, fallback)
@@ -109,14 +109,7 @@ fn handler_impl(block: &Block) -> TokenStream {
     let name = name(&block.args, item);
     let handled = quote!(#root::HandledBy::handled_by(received, self, context).await);
     let handled = placed(set.span(), handled);
-    let skips = &block.args.skips;
-    let skips = (!skips.is_empty()).then(|| {
-        quote! {
-            fn skips(message_type: &str) -> bool {
-                #(#root::is_named::<#skips>(message_type))||*
-            }
-        }
-    });
+    let skips = block.args.skips_fn();
     quote! {
         #[automatically_derived]
         impl #impl_generics #root::Handler for #self_ty #where_clause {

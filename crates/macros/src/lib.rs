@@ -15,7 +15,7 @@ mod methods;
 mod paths;
 mod reducer;
 mod set;
-mod shape;
+mod signature;
 mod snapshot;
 mod wire;
 

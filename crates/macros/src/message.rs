@@ -10,7 +10,7 @@ use syn::{Data, DeriveInput, Field, Fields, LitStr, Type, WherePredicate, parse_
 use crate::attr::{args_of, check_name, plain_name, refuse_unknown, set_once};
 use crate::diagnostics::Faults;
 use crate::paths::Root;
-use crate::shape::shown;
+use crate::signature::shown;
 use crate::wire::{Wire, self_type, shadow_name};
 
 const KEYS: &[&str] = &["type", "alias", "verbatim_keys", "crate"];

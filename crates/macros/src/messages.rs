@@ -11,7 +11,7 @@ use crate::attr::{args_of, check_name, refuse_unknown, set_once};
 use crate::diagnostics::Faults;
 use crate::paths::Root;
 use crate::set::{expand, fallback};
-use crate::shape::{argument_of, shown};
+use crate::signature::{argument_of, shown};
 
 const KEYS: &[&str] = &["category", "crate"];
 

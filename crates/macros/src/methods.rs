@@ -14,7 +14,7 @@ use syn::{ImplItem, ItemImpl, LitStr, Token, Type};
 use crate::attr::{check_name, parse_args, refuse_unknown, set_once};
 use crate::diagnostics::Faults;
 use crate::paths::{Root, placed};
-use crate::shape::{Kind, Method, read_method, shown};
+use crate::signature::{Kind, Method, read_method, shown};
 
 /// What the attribute says.
 pub(crate) struct Args {
@@ -145,6 +145,20 @@ fn check_messages(kind: Kind, args: &Args, methods: &[Method], faults: &mut Faul
             faults.on(message, advice);
         }
         known.push((text, place));
+    }
+}
+
+impl Args {
+    /// Whether a message is skipped, by its type name or an alias; nothing where none is.
+    pub(crate) fn skips_fn(&self) -> Option<TokenStream> {
+        let Self { skips, root, .. } = self;
+        (!skips.is_empty()).then(|| {
+            quote! {
+                fn skips(message_type: &str) -> bool {
+                    #(#root::is_named::<#skips>(message_type))||*
+                }
+            }
+        })
     }
 }
 

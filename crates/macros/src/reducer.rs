@@ -1,7 +1,7 @@
 //! `#[reducer(Set)]`: each method of an impl block takes one message into the state.
 //!
 //! Owns the impls that it makes. How the block is read, and refused, is in `methods.rs` and
-//! `shape.rs`.
+//! `signature.rs`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -10,7 +10,7 @@ use syn::{ItemImpl, Type};
 
 use crate::methods::{self, Args, Block};
 use crate::paths::{call, placed};
-use crate::shape::{Kind, Method};
+use crate::signature::{Kind, Method};
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     methods::attribute(Kind::Reducer, (args, item), expand, fallback)
@@ -85,7 +85,9 @@ fn skip_impl(block: &Block, message: &Type) -> TokenStream {
 /// impl Reducer for Account {
 ///     type Set = AccountEvent;
 ///     const READS_RECORDED: bool = false;
-///
+///     fn skips(message_type: &str) -> bool {
+///         is_named::<Closed>(message_type)
+///     }
 ///     fn reduce(&mut self, message: &AccountEvent, recorded: &Recorded) -> Result<…> {
 ///         ReducedInto::reduce_into(message, self, recorded)
 ///     }
@@ -98,12 +100,15 @@ fn reducer_impl(block: &Block) -> TokenStream {
     let reduced =
         placed(set.span(), quote!(#root::ReducedInto::reduce_into(message, self, recorded)));
     let reads_recorded = block.methods.iter().any(|method| method.extra.is_some());
+    let skips = block.args.skips_fn();
     quote! {
         #[automatically_derived]
         impl #impl_generics #root::Reducer for #self_ty #where_clause {
             type Set = #set;
 
             const READS_RECORDED: bool = #reads_recorded;
+
+            #skips
 
             fn reduce(
                 &mut self,

@@ -1,16 +1,18 @@
 //! `#[derive(Snapshot)]` and `#[derive(Shape)]`: the name of a state's snapshots, and the
 //! fingerprint of what is kept of a type.
 //!
-//! Owns `#[snapshot(…)]` and what counts to a fingerprint. How it is computed is `core/snapshot.rs`;
-//! the wire form is serde's own derive, which the user writes.
+//! Owns `#[snapshot(…)]` and what counts to a fingerprint. How it is computed is
+//! `core/snapshot/shape.rs`; the wire form is serde's own derive, which the user writes.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, Data, DeriveInput, Field, Fields, Generics, LitInt, LitStr, Variant, parse_quote,
+    Attribute, Data, DeriveInput, Fields, GenericParam, Generics, Ident, LitInt, LitStr, Token,
+    Variant, parse_quote,
 };
 
-use crate::attr::{args_of, check_name, plain_name, refuse_unknown, set_once};
+use crate::attr::{Arg, args_of, check_name, plain_name, refuse_unknown, set_once};
 use crate::diagnostics::Faults;
 use crate::paths::Root;
 use crate::wire::self_type;
@@ -18,6 +20,10 @@ use crate::wire::self_type;
 const STATE_KEYS: &[&str] = &["name", "revision", "crate"];
 const PART_KEYS: &[&str] = &["revision", "crate"];
 const FIELD_KEYS: &[&str] = &["revision"];
+
+/// What serde takes that names another form, by a type or a function that is not seen here.
+const HIDING: &[&str] =
+    &["from", "try_from", "into", "remote", "with", "serialize_with", "deserialize_with"];
 
 /// What `#[snapshot(…)]` says of a type.
 #[derive(Default)]
@@ -48,7 +54,7 @@ fn derive(
     let mut faults = Faults::new();
     let options = read_options(&input.attrs, keys, &mut faults);
     let root = Root::new(options.root.clone());
-    let parts = read_parts(&input, &root, &mut faults);
+    let parts = read_parts(&input, &options, &root, &mut faults);
     let (shape, more) = (expand_shape(&input, &options, &root, &parts), more(&input, &options));
     let faults = faults.finish();
     quote!(#faults #shape #more)
@@ -83,25 +89,32 @@ fn read_options(attrs: &[Attribute], keys: &[&str], faults: &mut Faults) -> Opti
     options
 }
 
-/// The calls that take in what a type is made of, in the order of its source.
-fn read_parts(input: &DeriveInput, root: &Root, faults: &mut Faults) -> TokenStream {
+/// The kind of a type, and the calls that take in what it is made of, in the order of its source.
+struct Parts {
+    kind: &'static str,
+    calls: TokenStream,
+}
+
+fn read_parts(input: &DeriveInput, options: &Options, root: &Root, faults: &mut Faults) -> Parts {
+    let counted = options.revision.is_some();
+    refuse_hidden(&input.attrs, counted, "beside it", faults);
     let own = serde_of(&input.attrs);
-    match &input.data {
-        Data::Struct(data) => {
-            let fields = parts_of(&data.fields, root, faults);
-            quote!(("struct") #own #fields)
-        }
+    let (kind, parts) = match &input.data {
+        Data::Struct(data) => ("struct", parts_of(&data.fields, root, faults)),
         Data::Enum(data) => {
-            let variants = data.variants.iter().map(|variant| part_of(variant, root, faults));
-            let variants: TokenStream = variants.collect();
-            quote!(("enum") #own #variants)
+            let variants = data.variants.iter().map(|variant| {
+                refuse_hidden(&variant.attrs, counted, "on the enum", faults);
+                part_of(variant, root, faults)
+            });
+            ("enum", variants.collect())
         }
         Data::Union(data) => {
             let advice = "serde has no form for it: write a struct or an enum";
             faults.at(data.union_token.span, format!("a union cannot be kept, {advice}"));
-            quote!(("union"))
+            ("union", TokenStream::new())
         }
-    }
+    };
+    Parts { kind, calls: quote!(#own #parts) }
 }
 
 fn part_of(variant: &Variant, root: &Root, faults: &mut Faults) -> TokenStream {
@@ -119,9 +132,10 @@ fn parts_of(fields: &Fields, root: &Root, faults: &mut Faults) -> TokenStream {
     let mut parts = TokenStream::new();
     for (place, field) in fields.iter().enumerate() {
         let revision = read_options(&field.attrs, FIELD_KEYS, faults).revision;
-        if is_left_out(field) {
+        if serde_args(&field.attrs).iter().any(|arg| arg.name() == "skip") {
             continue;
         }
+        refuse_hidden(&field.attrs, revision.is_some(), "beside it", faults);
         let name = field.ident.as_ref().map(plain_name);
         let name = name.unwrap_or_else(|| LitStr::new(&place.to_string(), Span::call_site()));
         let (serde, ty) = (serde_of(&field.attrs), &field.ty);
@@ -132,17 +146,22 @@ fn parts_of(fields: &Fields, root: &Root, faults: &mut Faults) -> TokenStream {
     parts
 }
 
-/// Whether serde neither writes nor reads the field.
-fn is_left_out(field: &Field) -> bool {
-    let mut skipped = false;
-    for attr in field.attrs.iter().filter(|attr| attr.path().is_ident("serde")) {
-        // What serde does not understand it reports itself.
-        drop(attr.parse_nested_meta(|meta| {
-            skipped |= meta.path.is_ident("skip");
-            Ok(())
-        }));
+/// Refuses a form that the shape does not show, unless its changes are counted by a revision.
+fn refuse_hidden(attrs: &[Attribute], counted: bool, place: &str, faults: &mut Faults) {
+    let args = serde_args(attrs);
+    let hiding = args.iter().find(|arg| HIDING.contains(&&*arg.name()));
+    if let Some(arg) = hiding.filter(|_| !counted) {
+        let what = format!("`{}` gives another form than the shape shows", arg.name());
+        let advice = format!("say {place} how often that form has changed");
+        faults.on(arg, format!("{what}: {advice}, `#[snapshot(revision = 1)]`"));
     }
-    skipped
+}
+
+/// What serde is told. What it does not understand it reports itself.
+fn serde_args(attrs: &[Attribute]) -> Vec<Arg> {
+    let parser = Punctuated::<Arg, Token![,]>::parse_terminated;
+    let attrs = attrs.iter().filter(|attr| attr.path().is_ident("serde"));
+    attrs.filter_map(|attr| attr.parse_args_with(parser).ok()).flatten().collect()
 }
 
 /// Serde's attributes, as part of the shape: they say how the same fields are written.
@@ -173,24 +192,50 @@ fn spell(tokens: TokenStream, text: &mut String) {
 
 /// ```text
 /// impl Shape for Account {
-///     const SHAPE: u64 = Outline::of("struct").text("balance").part(<u64 as Shape>::SHAPE).finish();
+///     const SHAPE: u64 = Outline::of("struct").text(module_path!()).text("Account")
+///         .text("balance").part(<u64 as Shape>::SHAPE).finish();
 /// }
 /// ```
 fn expand_shape(
     input: &DeriveInput,
     options: &Options,
     root: &Root,
-    parts: &TokenStream,
+    Parts { kind, calls }: &Parts,
 ) -> TokenStream {
+    let (name, params) = (plain_name(&input.ident), params_of(&input.generics, root));
     let revision = options.revision.as_ref().map(|number| quote!(.text("revision").part(#number)));
     let (this, generics) = (self_type(input), with_shapes(input, root));
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     quote! {
         #[automatically_derived]
         impl #impl_generics #root::Shape for #this #where_clause {
-            const SHAPE: u64 = #root::Outline::of #parts #revision.finish();
+            const SHAPE: u64 = #root::Outline::of(#kind)
+                .text(::core::module_path!())
+                .text(#name)
+                #params
+                #calls
+                #revision
+                .finish();
         }
     }
+}
+
+/// The parameters of a type: they tell two states apart whose fields are the same.
+fn params_of(generics: &Generics, root: &Root) -> TokenStream {
+    let params = generics.params.iter().map(|param| match param {
+        GenericParam::Lifetime(_) => TokenStream::new(),
+        GenericParam::Type(param) => {
+            let name = &param.ident;
+            quote!(.part(<#name as #root::Shape>::SHAPE))
+        }
+        GenericParam::Const(param) => {
+            // At the user's place, lints would take the cast for the user's.
+            let mut name: Ident = param.ident.clone();
+            name.set_span(Span::call_site());
+            quote!(.part(#name as u64))
+        }
+    });
+    params.collect()
 }
 
 /// ```text
@@ -256,6 +301,11 @@ mod tests {
                 rate: Decimal,
                 #[serde(skip)]
                 seen: Instant,
+                #[serde(default = "now", skip)]
+                read: Instant,
+                #[serde(with = "text")]
+                #[snapshot(revision = 4)]
+                note: Note,
             }
         };
         let made = derive_snapshot(item.clone());
@@ -281,7 +331,7 @@ mod tests {
     fn a_generic_state_is_kept_where_what_it_holds_is() {
         let item = quote! {
             #[snapshot(name = "held", crate = ::es)]
-            struct Held<T>(T);
+            struct Held<T, const SIZE: usize>(T);
         };
         let made = derive_snapshot(item.clone());
         let golden = expect_file!["../tests/expand/snapshot/generic.rs"];

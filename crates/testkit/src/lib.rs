@@ -2,7 +2,7 @@
 //!
 //! For the tests of an application: a [`Spec`] brings messages to a handler once, twice, out of a
 //! crash and against every fault of a store, and wants the same outcome each time; [`state_of`] says
-//! what messages come to. [`Recording`] remembers what was written to any store and fails when it is
+//! what messages come to, and [`check_kept`] that a snapshot of it is the same. [`Recording`] remembers what was written to any store and fails when it is
 //! told to; [`ManualClock`], [`CountedIds`] and [`TransactionLog`] stand in for what a test must
 //! drive; [`controls`] are canonical examples, the awkward ones too.
 //!
@@ -69,5 +69,5 @@ pub mod simulation;
 pub use clock::ManualClock;
 pub use ids::CountedIds;
 pub use recording::{FaultsIn, Held, Outcome, Recording, Write};
-pub use spec::{Delivery, Spec, state_of};
+pub use spec::{Delivery, Spec, check_kept, state_of};
 pub use transaction::{NotedTransaction, TransactionLog};

@@ -12,8 +12,9 @@ use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
 use crate::error::{Error, Invalid};
-use crate::message::{Metadata, NewMessage, Recorded};
+use crate::message::{Messages, Metadata, NewMessage, Recorded};
 use crate::projector::Projection;
+use crate::reducer::Reducer;
 use crate::{Category, EntityId, Position, StreamName};
 
 pub use shape::{Outline, Shape};
@@ -32,7 +33,9 @@ const STREAM_VERSION: &str = "streamVersion";
 /// Laws:
 /// - *Whole.* What is read back equals what was kept: nothing that a reducer or a decision looks at
 ///   is left out of the wire form.
-/// - *Shape.* When what is kept of the state changes, its [`SHAPE`](Shape::SHAPE) does.
+/// - *Shape.* When what is kept of the state changes, its [`SHAPE`](Shape::SHAPE) does. It is noted
+///   together with the types of messages that go into the state, so that one which passes over what
+///   another takes in is not believed by it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept as a snapshot",
     label = "no `#[derive(Snapshot)]` for this type",
@@ -67,7 +70,8 @@ pub enum Dialect {
     Eventide,
     /// That of Equinox, in .NET and TypeScript: the state itself is the data of an event of this
     /// type, in the stream `account:snapshot-123`, whose `account` is the category; its version
-    /// stands in the metadata, as `streamVersion`.
+    /// stands in the metadata, as `streamVersion`. All snapshots of an entity are in one stream, so
+    /// each state, and each way to make it, has an event type of its own.
     Equinox(String),
 }
 
@@ -102,7 +106,7 @@ impl Dialect {
     /// # Errors
     ///
     /// When the state has no JSON form, or one that no store takes.
-    pub fn write<S: Snapshot>(
+    pub fn write<S: Reducer + Snapshot>(
         &self,
         id: Uuid,
         stream: &StreamName,
@@ -132,9 +136,10 @@ impl Dialect {
     ///
     /// # Errors
     ///
-    /// When it was made of another stream, by another shape of the state or by one that is not
-    /// known, or does not read: the error says which. A caller does without the snapshot.
-    pub fn read<S: Snapshot>(
+    /// When it was made of another stream, by another shape of the state, of other types of messages,
+    /// or by a shape that is not known, or does not read: the error says which. A caller does without
+    /// the snapshot.
+    pub fn read<S: Reducer + Snapshot>(
         &self,
         recorded: &Recorded,
         stream: &StreamName,
@@ -185,14 +190,25 @@ fn read<T: DeserializeOwned>(recorded: &Recorded) -> Result<T, Error> {
     })
 }
 
-/// The shape of a state as it is noted.
-fn fingerprint<S: Snapshot>() -> String {
-    format!("{:016x}", S::SHAPE)
+/// The shape of a state as it is noted: with the types that go into it, in any order. Of two releases
+/// the older one keeps a state without the messages that it does not know, at the same version.
+fn fingerprint<S: Reducer + Snapshot>() -> String {
+    let mut types = S::Set::TYPES.to_vec();
+    types.retain(|message_type| !S::skips(message_type));
+    types.sort_unstable();
+    let outline = Outline::of("state").part(S::SHAPE);
+    let outline = types.into_iter().fold(outline, Outline::text);
+    format!("{:016x}", outline.finish())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{DecodeError, HandlerError};
+    use crate::message::Encode;
+
+    /// What is noted of the account, computed apart from this code: snapshots outlive a release.
+    const NOTED: &str = "a66295ff23dbed10";
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -207,6 +223,36 @@ mod tests {
 
     impl Snapshot for Account {
         const NAME: &'static str = "account";
+    }
+
+    /// A set of which only the names matter here.
+    enum AccountEvent {}
+
+    impl Encode for AccountEvent {
+        fn encode(&self, _: Uuid) -> Result<NewMessage, Error> {
+            match *self {}
+        }
+    }
+
+    impl Messages for AccountEvent {
+        const CATEGORY: &'static str = "account";
+        const TYPES: &'static [&'static str] = &["Deposited", "Seen", "Closed"];
+
+        fn decode(_: &Recorded) -> Result<Option<Self>, DecodeError> {
+            Ok(None)
+        }
+    }
+
+    impl Reducer for Account {
+        type Set = AccountEvent;
+
+        fn skips(message_type: &str) -> bool {
+            message_type == "Seen"
+        }
+
+        fn reduce(&mut self, message: &AccountEvent, _: &Recorded) -> Result<(), HandlerError> {
+            match *message {}
+        }
     }
 
     fn kept(dialect: &Dialect) -> Recorded {
@@ -243,8 +289,9 @@ mod tests {
         let recorded = kept(&equinox());
         assert_eq!(&*recorded.message_type, "Snapshotted");
         assert_eq!(recorded.data(), r#"{"balance":5,"isClosed":true}"#);
-        let metadata = r#"{"localProperties":{"shape":"00000000000000ab","stream":"account-123"},"streamVersion":9}"#;
-        assert_eq!(recorded.metadata_json.as_deref(), Some(metadata));
+        let noted = format!(r#"{{"shape":"{NOTED}","stream":"account-123"}}"#);
+        let metadata = format!(r#"{{"localProperties":{noted},"streamVersion":9}}"#);
+        assert_eq!(recorded.metadata_json.as_deref(), Some(&*metadata));
         let stream = equinox().stream("other", &"account".parse().unwrap(), &"1".parse().unwrap());
         assert_eq!(stream.as_str(), "account:snapshot-1");
     }
@@ -281,7 +328,7 @@ mod tests {
             (with(ours.data(), "{}"), "the shape of its state is not noted"),
             (
                 with(ours.data(), r#"{"localProperties":{"shape":"cd"}}"#),
-                "its state has the shape cd, and `account` has 00000000000000ab",
+                format!("its state has the shape cd, and `account` has {NOTED}").as_str(),
             ),
             (
                 with(ours.data(), &noted.replace("account-123", "account-1")),

@@ -6,12 +6,27 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::marker::PhantomData;
+use std::num::{
+    NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize, NonZeroU8,
+    NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize,
+};
+use std::sync::Arc;
 
-/// The fingerprint of what is kept of a type: of its kind, the names of its fields and variants,
-/// serde's attributes, and the shapes of the types within.
+/// The fingerprint of what is kept of a type: of its kind, its module and name, its parameters, the
+/// names of its fields and variants, serde's attributes, and the shapes of the types within.
 ///
 /// It is part of no other promise than this: for the same source it is the same on every machine
 /// and by every compiler, and when one of the things above changes, it changes.
+///
+/// The types with a shape are those of `serde`'s data model that a state is made of:
+///
+/// - `bool`, `char`, `String`, `str`, `()`, the numbers, and the `NonZero` ones; `Duration`;
+/// - `Uuid`, `OffsetDateTime`, `Date`, `Time`, and `serde_json::Value`;
+/// - [`Category`](crate::Category), [`EntityId`](crate::EntityId), [`StreamName`](crate::StreamName),
+///   [`Position`](crate::Position) and [`GlobalPosition`](crate::GlobalPosition);
+/// - `Option`, `Vec`, `VecDeque`, slices, arrays, the sets and maps of the standard library, and tuples
+///   of up to four;
+/// - `Box`, `Cow` and, with serde's feature `rc`, `Arc`, by what they hold; `PhantomData`.
 ///
 /// `#[derive(Shape)]` writes it for a type that is part of a state; for the state itself it comes
 /// with `#[derive(Snapshot)]`.
@@ -108,6 +123,10 @@ macro_rules! as_within {
 as_within! {
     [T: Shape + ?Sized] Box<T>: T,
     [T: Shape + ToOwned + ?Sized] Cow<'_, T>: T,
+    [T: Shape + ?Sized] Arc<T>: T,
+    [] NonZeroU8: u8, [] NonZeroU16: u16, [] NonZeroU32: u32, [] NonZeroU64: u64,
+    [] NonZeroU128: u128, [] NonZeroUsize: usize, [] NonZeroI8: i8, [] NonZeroI16: i16,
+    [] NonZeroI32: i32, [] NonZeroI64: i64, [] NonZeroI128: i128, [] NonZeroIsize: isize,
 }
 
 /// Types whose kind and parts are their shape.
@@ -179,6 +198,8 @@ mod tests {
     fn what_is_written_alike_has_one_shape() {
         assert_eq!(<Box<u64> as Shape>::SHAPE, u64::SHAPE);
         assert_eq!(<Box<[u64]> as Shape>::SHAPE, <VecDeque<u64> as Shape>::SHAPE);
+        assert_eq!(<Arc<str> as Shape>::SHAPE, String::SHAPE);
+        assert_eq!(NonZeroI64::SHAPE, i64::SHAPE);
         assert_eq!(<Cow<'static, str> as Shape>::SHAPE, str::SHAPE);
         assert_eq!(<HashMap<u8, u8> as Shape>::SHAPE, <BTreeMap<u8, u8> as Shape>::SHAPE);
     }

@@ -81,8 +81,8 @@ impl<S: Reducer> Entities<S> {
 
     /// Makes the states by another projector than the `#[reducer]` block alone, for instance one
     /// with a converter or another page size. A cache then begins empty. Snapshots are not used by
-    /// one that stops at a position or a time; another should have
-    /// [a name of its own](Snapshots::named) for them.
+    /// one that stops at a position or a time. Another that makes other states of the same messages
+    /// must have [a name of its own](Snapshots::named) for them, since nothing tells them apart.
     #[must_use]
     pub fn projected_by(mut self, projector: Projector<S>) -> Self {
         self.loader.projector = Arc::new(projector);

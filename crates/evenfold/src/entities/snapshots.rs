@@ -5,6 +5,7 @@
 use evenfold_core::Ids;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::projector::Projection;
+use evenfold_core::reducer::Reducer;
 use evenfold_core::snapshot::{Dialect, Snapshot};
 use evenfold_core::store::{MessageStore, ReadStore};
 use uuid::Uuid;
@@ -47,7 +48,10 @@ impl Snapshots {
 
     /// Names the streams `<name>:snapshot-…`, in place of the name that the state has by its derive:
     /// for the same state over several categories, which would keep theirs in one stream and so
-    /// never find their own.
+    /// never find their own, and for one that several projectors make.
+    ///
+    /// In [Equinox's form](Dialect::Equinox) the stream begins with the category, whatever is said here:
+    /// there the type of the event is the name. Give another one to each state and each projector.
     pub fn named(mut self, name: Category) -> Self {
         self.name = Some(name);
         self
@@ -83,7 +87,7 @@ pub(super) struct Due {
     version: Position,
 }
 
-impl<S: Snapshot> Keeper<S> {
+impl<S: Reducer + Snapshot> Keeper<S> {
     pub(super) fn new(options: Snapshots) -> Self {
         let name = options.name.as_ref().map_or(S::NAME, Category::as_str).to_owned();
         Self {

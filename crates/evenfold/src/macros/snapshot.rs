@@ -7,14 +7,30 @@
 ///
 /// It stands on a struct or an enum beside serde's `Serialize` and `Deserialize`, which are the wire
 /// form, and implements the [`Snapshot`](trait@crate::Snapshot) trait and
-/// [`Shape`](trait@crate::Shape). What is part of the state has a shape too: the types of the
-/// standard library and of evenfold have one, those of your own get it by
-/// [`#[derive(Shape)]`](derive@crate::Shape).
+/// [`Shape`](trait@crate::Shape). What is part of the state has a shape too: the types that states are
+/// mostly made of have one, those of the standard library that are listed there and evenfold's; your own
+/// get it by [`#[derive(Shape)]`](derive@crate::Shape).
 ///
-/// The shape changes when the fields, variants, their types or serde's attributes change. A snapshot
-/// that was kept under another shape is not used, and the entity is made of all its messages. What
-/// the shape cannot know is what a reducer does: when one changes so that the same messages make
-/// another state, count up `revision`.
+/// The shape changes when the module, the name or the parameters of a type, its fields, variants, their
+/// types or serde's attributes change. It is noted together with the types of the messages that go into
+/// the state. A snapshot that was kept under another is not used, and the entity is made of all its
+/// messages.
+///
+/// # What the shape does not show
+///
+/// *What a reducer does.* When the same messages make another state, count up `revision`: when the code
+/// of a reducer changes, or the default that it begins with; when a message gets a field, or one that was
+/// an alias has a reducer of its own; when a converter changes.
+///
+/// *A form that stands elsewhere.* Serde's `from`, `try_from`, `into` and `remote` on a type, and `with`,
+/// `serialize_with` and `deserialize_with` on a field or a variant, do not compile without a `revision`
+/// beside them (that of the enum, for a variant), which counts how often that form has changed.
+///
+/// *What does not read back as it was.* Such a state must not be kept: a field that a reducer sets under
+/// `#[serde(skip)]`, or under a `default` that is not what was left out, comes back as its default;
+/// `Some(None)` of an `Option<Option<T>>` and `Some(())` as `None`; an `untagged` enum as the first
+/// variant that reads; NaN and infinity do not read, and in an `Option` come back as `None`. The last bit
+/// of a float may come back as another, without the feature `float_roundtrip` of `serde_json`.
 ///
 /// # Attributes
 ///
@@ -27,8 +43,8 @@
 /// | `crate = ::es` | where evenfold is found when it is a dependency under another name | `::evenfold` |
 ///
 /// On a field, `#[snapshot(revision = 1)]` stands for the shape of its type, which then needs none:
-/// for a type of another crate, or one that holds itself. A field with `#[serde(skip)]` is no part of
-/// the shape.
+/// for a type of another crate, one that holds itself, or one whose form is a function's. A field with
+/// `#[serde(skip)]` is no part of the shape.
 ///
 /// # Examples
 ///
@@ -87,18 +103,14 @@ pub use evenfold_macros::Snapshot;
 ///
 /// ```
 /// use evenfold::prelude::*;
+/// use serde::{Deserialize, Serialize};
 ///
-/// mod before {
-/// #   use evenfold::prelude::*;
-///     #[derive(Shape)]
-///     pub struct Amount { pub cents: u64 }
-/// }
-/// mod after {
-/// #   use evenfold::prelude::*;
-///     #[derive(Shape)]
-///     pub struct Amount { pub cents: u64, pub currency: String }
-/// }
+/// #[derive(Serialize, Deserialize, Snapshot)]
+/// struct Account { limits: Vec<Limit<30>> }
 ///
-/// assert_ne!(before::Amount::SHAPE, after::Amount::SHAPE);
+/// #[derive(Serialize, Deserialize, Shape)]
+/// struct Limit<const DAYS: u16> { cents: u64 }
+///
+/// assert_ne!(Limit::<30>::SHAPE, Limit::<7>::SHAPE); // they hold the same and mean another thing
 /// ```
 pub use evenfold_macros::Shape;

@@ -25,7 +25,7 @@ use crate::Recording;
 use crate::controls::numbered;
 
 pub use self::delivery::Delivery;
-pub use self::state::state_of;
+pub use self::state::{check_kept, state_of};
 
 /// What a handler writes when a message comes, whatever happens on the way: `.await` it.
 ///

@@ -1,12 +1,14 @@
 //! The state that messages come to, as a test asks for it.
 //!
-//! Owns [`state_of`], which proves on the way what a reducer and its messages promise.
+//! Owns [`state_of`], which proves on the way what a reducer and its messages promise, and
+//! [`check_kept`], which proves that a snapshot is the state.
 
 use std::fmt::Debug;
 
-use evenfold_core::message::{Encode, Messages, Recorded};
+use evenfold_core::message::{Encode, Messages, NewMessage, Recorded};
 use evenfold_core::projector::Projector;
 use evenfold_core::reducer::Reducer;
+use evenfold_core::snapshot::{Dialect, Snapshot};
 use evenfold_core::{Clock, Error, GlobalPosition, Position, StreamName};
 
 use crate::ManualClock;
@@ -69,23 +71,13 @@ pub fn state_of<S: Reducer + Default + PartialEq + Debug>(
     messages: impl IntoIterator<Item = impl Into<S::Set>>,
 ) -> Result<S, Error> {
     let stream = stream.try_into().map_err(Into::into)?;
-    let time = ManualClock::default().now();
     let (mut recorded, mut position) = (Vec::new(), Position::START);
     let (mut global_position, mut number) = (GlobalPosition::START, 0);
     for message in messages {
         number += 1;
         global_position = global_position.next();
         let message = message.into().encode(numbered(2, number))?;
-        let it = Recorded {
-            id: message.id(),
-            stream_name: stream.clone(),
-            message_type: message.message_type().into(),
-            position,
-            global_position,
-            time,
-            data_json: message.stored_data().map(Into::into),
-            metadata_json: message.stored_metadata().map(Into::into),
-        };
+        let it = Recorded { position, global_position, ..as_first(&stream, &message) };
         check_round_trip::<S::Set>(&it)?;
         recorded.push(it);
         position = position.next();
@@ -97,6 +89,79 @@ pub fn state_of<S: Reducer + Default + PartialEq + Debug>(
         return Err(Error::failed(format!("reducing `{stream}` twice"), fault));
     }
     Ok(state)
+}
+
+/// Proves for one state that it reads back from a snapshot as it was.
+///
+/// The fingerprint of a state does not see everything that its wire form leaves out, such as a field
+/// under `#[serde(skip)]`: a test asks it of a state in which every field says something.
+///
+/// # Errors
+///
+/// When the state does not write or read, or is another one then; the error shows both.
+///
+/// # Examples
+///
+/// ```
+/// # use evenfold_core::error::{DecodeError, HandlerError};
+/// # use evenfold_core::message::{Encode, Messages, NewMessage, Recorded};
+/// # use evenfold_core::reducer::Reducer;
+/// # use evenfold_core::snapshot::{Shape, Snapshot};
+/// # use evenfold_core::Error;
+/// # use serde::{Deserialize, Serialize};
+/// # enum AccountEvent {}
+/// # impl Encode for AccountEvent {
+/// #     fn encode(&self, _: uuid::Uuid) -> Result<NewMessage, Error> { match *self {} }
+/// # }
+/// # impl Messages for AccountEvent {
+/// #     const CATEGORY: &'static str = "account";
+/// #     const TYPES: &'static [&'static str] = &["Deposited"];
+/// #     fn decode(_: &Recorded) -> Result<Option<Self>, DecodeError> { Ok(None) }
+/// # }
+/// # impl Reducer for Account {
+/// #     type Set = AccountEvent;
+/// #     fn reduce(&mut self, event: &AccountEvent, _: &Recorded) -> Result<(), HandlerError> {
+/// #         match *event {}
+/// #     }
+/// # }
+/// # impl Shape for Account { const SHAPE: u64 = 1; }
+/// # impl Snapshot for Account { const NAME: &'static str = "account"; }
+/// use evenfold_testkit::check_kept;
+///
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)] // and `Snapshot`
+/// struct Account {
+///     balance: i64,
+///     #[serde(skip)]
+///     deposits: u32,
+/// }
+///
+/// assert!(check_kept(&Account { balance: 5, deposits: 0 }).is_ok());
+/// assert!(check_kept(&Account { balance: 5, deposits: 1 }).is_err());
+/// ```
+pub fn check_kept<S: Reducer + Snapshot + PartialEq + Debug>(state: &S) -> Result<(), Error> {
+    let stream = StreamName::new(format!("{}-1", S::Set::CATEGORY))?;
+    let (form, version) = (Dialect::Eventide, Position::START);
+    let message = form.write(numbered(2, 1), &stream, state, version)?;
+    let read = form.read::<S>(&as_first(&stream, &message), &stream, false)?.state;
+    if read == *state {
+        return Ok(());
+    }
+    let fault = format!("it was\n{state:#?}\nand is\n{read:#?}");
+    Err(Error::failed(format!("keeping `{}`", S::NAME), fault))
+}
+
+/// A message as it is recorded first of all.
+fn as_first(stream: &StreamName, message: &NewMessage) -> Recorded {
+    Recorded {
+        id: message.id(),
+        stream_name: stream.clone(),
+        message_type: message.message_type().into(),
+        position: Position::START,
+        global_position: GlobalPosition::START.next(),
+        time: ManualClock::default().now(),
+        data_json: message.stored_data().map(Into::into),
+        metadata_json: message.stored_metadata().map(Into::into),
+    }
 }
 
 fn reduced<S: Reducer + Default>(messages: &[Recorded]) -> Result<S, Error> {

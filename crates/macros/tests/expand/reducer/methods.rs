@@ -29,6 +29,9 @@ impl Account {
 impl ::evenfold::__private::Reducer for Account {
     type Set = AccountEvent;
     const READS_RECORDED: bool = true;
+    fn skips(message_type: &str) -> bool {
+        ::evenfold::__private::is_named::<Closed>(message_type)
+    }
     fn reduce(
         &mut self,
         message: &AccountEvent,

@@ -10,6 +10,9 @@
 #[automatically_derived]
 impl<T: Clone + ::evenfold::__private::Shape> ::evenfold::__private::Shape for Held<T> {
     const SHAPE: u64 = ::evenfold::__private::Outline::of("enum")
+        .text(::core::module_path!())
+        .text("Held")
+        .part(<T as ::evenfold::__private::Shape>::SHAPE)
         .text("variant")
         .text("Nothing")
         .text("variant")

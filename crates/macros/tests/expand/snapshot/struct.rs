@@ -11,11 +11,18 @@
 //         rate: Decimal,
 //         #[serde(skip)]
 //         seen: Instant,
+//         #[serde(default = "now", skip)]
+//         read: Instant,
+//         #[serde(with = "text")]
+//         #[snapshot(revision = 4)]
+//         note: Note,
 //     }
 
 #[automatically_derived]
 impl ::evenfold::__private::Shape for FundsTransfer {
     const SHAPE: u64 = ::evenfold::__private::Outline::of("struct")
+        .text(::core::module_path!())
+        .text("FundsTransfer")
         .text("serde ( rename_all = \"camelCase\" ) ")
         .text("amount")
         .part(<u64 as ::evenfold::__private::Shape>::SHAPE)
@@ -24,6 +31,9 @@ impl ::evenfold::__private::Shape for FundsTransfer {
         .part(<Option<AccountId> as ::evenfold::__private::Shape>::SHAPE)
         .text("rate")
         .part(1)
+        .text("note")
+        .text("serde ( with = \"text\" ) ")
+        .part(4)
         .text("revision")
         .part(2)
         .finish();

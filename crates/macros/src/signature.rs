@@ -1,4 +1,4 @@
-//! The shape of one method: which message it takes, and what to write where it takes none.
+//! The signature of one method: which message it takes, and what to write where it takes none.
 //!
 //! Owns the one fault that a signature may have; its text is the whole signature to write. The
 //! block around the methods is `methods.rs`.
@@ -89,7 +89,7 @@ pub(crate) struct Method {
     pub(crate) cfgs: Vec<Attribute>,
 }
 
-/// Reads a method, whatever its shape; a wrong one is one fault.
+/// Reads a method, whatever its signature; a wrong one is one fault.
 pub(crate) fn read_method(kind: Kind, method: &ImplItemFn, faults: &mut Faults) -> Option<Method> {
     let sig = &method.sig;
     let params: Vec<&Type> = sig.inputs.iter().skip(1).filter_map(type_of).collect();
