@@ -80,6 +80,7 @@ struct Shared {
     listeners: Vec<UnboundedSender<Announcement>>,
     gates: Vec<holds::Gate>,
     held_up: Option<HeldUp>,
+    only_reads: bool,
 }
 
 /// A write that was asked for.
@@ -226,6 +227,7 @@ impl Recording {
             outcome: Outcome::Unsettled,
         });
         let answer = match fault {
+            _ if self.only_reads() => Err(Error::failed("writing", "the store only reads")),
             None | Some(FaultKind::LoseReply) => to.write(stream, messages, expected).await,
             Some(FaultKind::Conflict) => Err(self.conflict(stream, expected).await),
             Some(FaultKind::Refuse) => Err(Error::unavailable("writing", "the test said so")),
@@ -368,6 +370,10 @@ impl MessageStore for Recording {
 
     fn abilities(&self) -> &'static [Ability] {
         self.store.abilities()
+    }
+
+    fn only_reads(&self) -> bool {
+        self.shared().only_reads || self.store.only_reads()
     }
 
     fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
