@@ -11,8 +11,8 @@ use std::time::Duration;
 use evenfold::prelude::*;
 use evenfold::projector::Projector;
 use evenfold::stores::BatchSize;
-use evenfold::{Entities, EntityCache, Position, Snapshots, Store, Transacted};
-use evenfold_testkit::{Held, Outcome, Recording};
+use evenfold::{Entities, EntityCache, Memory, Position, Snapshots, Store, Transacted};
+use evenfold_testkit::{CountedIds, Held, Outcome, Recording};
 use futures::future::join_all;
 use futures::poll;
 use story::{Account, Deposited, Withdrawn, balance, deposit_at_once, recording};
@@ -63,6 +63,20 @@ async fn those_who_ask_while_it_is_read_share_the_next_read() {
     assert_eq!(others, [2; 100]);
     first.await.unwrap().unwrap();
     assert_eq!(recording.reads(), 2);
+}
+
+/// They read, decide and write at the same pace, so that without pauses each attempt of all of them
+/// would be the success of one.
+#[tokio::test(start_paused = true)]
+async fn many_more_writers_than_attempts_are_drawn_apart() {
+    let store = Store::new(Memory::new()).with_ids(CountedIds::default());
+    let accounts = store.entities::<Account>().cached(EntityCache::of(100));
+    let double = |account: &Account| Ok(vec![Deposited { amount: account.balance + 1 }.into()]);
+    let writers = (0..60).map(|_| accounts.transact("1", double).into_future());
+    join_all(writers).await.into_iter().for_each(|written| {
+        written.unwrap();
+    });
+    assert_eq!(balance(&accounts).await, (1 << 60) - 1);
 }
 
 /// As a branch of `select!` that did not win, or a handler that is held back.
@@ -253,7 +267,7 @@ mod age {
                 let amount = account.balance + 1;
                 Ok(vec![Deposited { amount }.into()])
             };
-            accounts.transact("1", one_more).attempts(1000).await.unwrap();
+            accounts.transact("1", one_more).await.unwrap();
         }
     }
 
@@ -307,6 +321,32 @@ mod age {
         recording.fail_reads(1);
         assert!(accounts.load("1").await.unwrap_err().is_unavailable());
         assert_eq!(balance(&accounts).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_reads_what_was_written_while_a_write_was_given_up() {
+        let (store, recording, accounts) = at_most_a_second_old();
+        assert_eq!(balance(&accounts).await, 0);
+        let mut held = recording.hold_next(&"account".parse().unwrap());
+        let one = |_: &Account| Ok(vec![Deposited { amount: 1 }.into()]);
+        tokio::select! {
+            biased;
+            _ = accounts.transact("1", one).into_future() => unreachable!("it is held"),
+            () = held.reached() => {}
+        }
+        deposit_at_once(&store, [5]).await;
+        assert_eq!(balance(&accounts).await, 5, "the store was asked");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_decision_on_an_old_state_is_no_attempt() {
+        let (store, _, accounts) = at_most_a_second_old();
+        assert_eq!(balance(&accounts).await, 0);
+        deposit_at_once(&store, [5]).await;
+        let double = |account: &Account| Ok(vec![Deposited { amount: account.balance }.into()]);
+        let of_one = accounts.transact("1", double).attempts(1).await;
+        assert_eq!(of_one.unwrap(), Transacted::Written(Position::START.next()));
+        assert_eq!(balance(&accounts).await, 10);
     }
 
     #[tokio::test(start_paused = true)]
