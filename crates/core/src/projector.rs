@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::error::{Error, HandlerError};
 use crate::message::{Converters, Message, Messages, Recorded};
@@ -14,13 +15,22 @@ use crate::reducer::{Reducer, reduce_recorded, reducer_failed};
 use crate::store::{BatchSize, ReadStore};
 use crate::{EntityId, Position, StreamName};
 
-/// A state, and the position of the last message that was read for it.
+/// A state, and the last message that was read for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Projection<S> {
     /// The state.
     pub state: S,
     /// The position of the last message read; none when the stream has none.
     pub version: Option<Position>,
+    /// The id of that message, by which it is known again; none where it is not known, as of a state
+    /// that another client kept.
+    pub last_id: Option<Uuid>,
+}
+
+/// What was read at once, and whether there may be more.
+struct Page {
+    messages: Vec<Recorded>,
+    is_full: bool,
 }
 
 type ReduceFn<S> = Arc<dyn Fn(&mut S, &Recorded) -> Result<bool, Error> + Send + Sync>;
@@ -32,6 +42,10 @@ type ReduceFn<S> = Arc<dyn Fn(&mut S, &Recorded) -> Result<bool, Error> + Send +
 ///   position; one whose type has no reducer is passed over.
 /// - *One page at a time.* However long the stream is, one page of it is in memory.
 /// - *No half state.* When a message does not read or a reducer fails, the answer is that error.
+/// - *No state that never was.* Before something is added to a state, the last message that went into it
+///   is looked for. Where it is gone or another stands there, as after a backup was restored or a
+///   server took over that lacked the last commits, the state is made of the whole stream again. What
+///   was rewritten before that message alone is not seen, nor is what happens after the read.
 ///
 /// # Examples
 ///
@@ -218,12 +232,16 @@ impl<S: Send + 'static> Projector<S> {
         store: &R,
         stream: &StreamName,
     ) -> Result<Projection<S>, Error> {
-        let mut projection = Projection { state: self.start(), version: None };
-        self.refresh(store, stream, &mut projection).await?;
+        let mut projection = self.begin();
+        let page = self.read(store, stream, Position::START, self.batch).await?;
+        self.go_on(store, stream, &mut projection, page).await?;
         Ok(projection)
     }
 
     /// Reads what the stream has beyond a projection, and reduces that alone into it.
+    ///
+    /// Where the stream no longer has the last message of the projection, that begins anew; whether it
+    /// did is the answer.
     ///
     /// # Errors
     ///
@@ -234,41 +252,83 @@ impl<S: Send + 'static> Projector<S> {
         store: &R,
         stream: &StreamName,
         projection: &mut Projection<S>,
-    ) -> Result<(), Error> {
-        loop {
-            let from = projection.version.map_or(Position::START, Position::next);
-            let page = self.read(store, stream, from).await?;
-            if !self.reduce_page(projection, &page)? || page.len() < self.batch.as_len() {
-                return Ok(());
-            }
+    ) -> Result<bool, Error> {
+        let last = projection.version.map(|version| (version, projection.last_id));
+        let page = self.beyond(store, stream, last).await?;
+        if let Some(page) = page {
+            self.go_on(store, stream, projection, page).await?;
+            return Ok(false);
         }
+        *projection = self.run_on_stream(store, stream).await?;
+        Ok(true)
     }
 
-    /// What a projection becomes by what the stream has beyond it; none when there is nothing. The
-    /// projection itself stays as it is, whatever happens: others may be looking at it.
+    /// The same for a projection that others may be looking at: theirs stays as it is, and it is
+    /// copied only when there is something new.
     ///
     /// # Errors
     ///
-    /// As [`run_on_stream`](Self::run_on_stream).
-    pub async fn beyond<R: ReadStore + ?Sized>(
+    /// As [`run_on_stream`](Self::run_on_stream). The projection is then the one that it was.
+    pub async fn refresh_shared<R: ReadStore + ?Sized>(
         &self,
         store: &R,
         stream: &StreamName,
-        known: &Projection<S>,
-    ) -> Result<Option<Projection<S>>, Error>
+        projection: &mut Arc<Projection<S>>,
+    ) -> Result<bool, Error>
     where
         S: Clone + Sync,
     {
-        let from = known.version.map_or(Position::START, Position::next);
-        let page = self.read(store, stream, from).await?;
-        if page.is_empty() {
+        let last = projection.version.map(|version| (version, projection.last_id));
+        let Some(page) = self.beyond(store, stream, last).await? else {
+            *projection = Arc::new(self.run_on_stream(store, stream).await?);
+            return Ok(true);
+        };
+        if !page.messages.is_empty() {
+            let mut next = Projection::clone(projection);
+            self.go_on(store, stream, &mut next, page).await?;
+            *projection = Arc::new(next);
+        }
+        Ok(false)
+    }
+
+    /// A projection of nothing yet.
+    pub fn begin(&self) -> Projection<S> {
+        Projection { state: self.start(), version: None, last_id: None }
+    }
+
+    /// The first page beyond a message; none when that is gone or another one. It is read along, by one
+    /// message more, so that this takes no round trip of its own.
+    async fn beyond<R: ReadStore + ?Sized>(
+        &self,
+        store: &R,
+        stream: &StreamName,
+        last: Option<(Position, Option<Uuid>)>,
+    ) -> Result<Option<Page>, Error> {
+        let Some((position, id)) = last else {
+            return self.read(store, stream, Position::START, self.batch).await.map(Some);
+        };
+        let mut page = self.read(store, stream, position, self.batch.one_more()).await?;
+        let is_last = |it: &Recorded| it.position == position && id.is_none_or(|id| it.id == id);
+        if !page.messages.first().is_some_and(is_last) {
             return Ok(None);
         }
-        let mut next = known.clone();
-        if self.reduce_page(&mut next, &page)? && page.len() >= self.batch.as_len() {
-            self.refresh(store, stream, &mut next).await?;
+        page.messages.remove(0);
+        Ok(Some(page))
+    }
+
+    /// Reduces a page and all that come after it.
+    async fn go_on<R: ReadStore + ?Sized>(
+        &self,
+        store: &R,
+        stream: &StreamName,
+        projection: &mut Projection<S>,
+        mut page: Page,
+    ) -> Result<(), Error> {
+        while self.reduce_page(projection, &page.messages)? && page.is_full {
+            let from = projection.version.map_or(Position::START, Position::next);
+            page = self.read(store, stream, from, self.batch).await?;
         }
-        Ok(Some(next))
+        Ok(())
     }
 
     /// Reads a page, of which no more than is looked at.
@@ -277,12 +337,14 @@ impl<S: Send + 'static> Projector<S> {
         store: &R,
         stream: &StreamName,
         from: Position,
-    ) -> Result<Vec<Recorded>, Error> {
-        if self.reads_recorded || !self.converters.is_empty() {
-            store.read_stream(stream, from, self.batch).await
+        limit: BatchSize,
+    ) -> Result<Page, Error> {
+        let messages = if self.reads_recorded || !self.converters.is_empty() {
+            store.read_stream(stream, from, limit).await?
         } else {
-            store.read_stream_data(stream, from, self.batch).await
-        }
+            store.read_stream_data(stream, from, limit).await?
+        };
+        Ok(Page { is_full: messages.len() >= limit.as_len(), messages })
     }
 
     /// Whether the page was reduced to its end.
@@ -292,7 +354,7 @@ impl<S: Send + 'static> Projector<S> {
                 return Ok(false);
             }
             self.step(&mut to.state, recorded)?;
-            to.version = Some(recorded.position);
+            (to.version, to.last_id) = (Some(recorded.position), Some(recorded.id));
         }
         Ok(true)
     }

@@ -4,21 +4,29 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::time::Duration;
 
+use evenfold_core::Ids;
 use evenfold_core::error::{DuplicateId, Invalid, Rejection};
 use evenfold_core::handler::{BatchIds, Received};
 use evenfold_core::message::{Encode, Metadata, NewMessage, Recorded};
 use evenfold_core::reducer::Reducer;
+use evenfold_core::subscriber::ErrorPolicy;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use crate::entities::Freshness;
+use crate::entities::{Freshness, Loader};
 use crate::marks::{Marks, send};
 use crate::{Entities, Error, Position, Store, StreamName};
 
 /// How often a decision is made before a conflict is given up on.
 const ATTEMPTS: u32 = 10;
+
+/// The pauses before the third attempt and each one after it, which draw writers of one entity apart:
+/// those that read, decide and write at the same pace would collide each time.
+const PAUSES: ErrorPolicy =
+    ErrorPolicy::stop().delays(Duration::from_millis(4), Duration::from_millis(250)).jitter(100);
 
 /// A decision that is about to be made and written: `.await` it.
 #[must_use = "nothing is decided until it is awaited"]
@@ -87,7 +95,11 @@ where
         self
     }
 
-    /// Decides at most so often; 10 times by default.
+    /// Decides at most so often before a conflict is given up on; 10 times by default.
+    ///
+    /// A decision on a state that was taken [without asking the store](crate::EntityCache::max_age) is
+    /// not counted. After the second conflict and each one after it there is a pause of a random
+    /// length: of at most 4 ms, then twice that each time, and never more than 250 ms.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
@@ -115,20 +127,21 @@ where
                 loader.renew(&stream, &mut entity).await?;
                 decision = decide(&entity.state);
             }
+            let is_assumed = entity.is_assumed();
             let outcome = match decision {
                 Ok(events) if events.is_empty() => {
                     writer.without_a_write(Ok(Transacted::Nothing)).await
                 }
                 Ok(events) => {
-                    let written = writer.write(writer.encode(&events)?, entity.version).await;
-                    loader.written(&stream);
-                    written
+                    let messages = writer.encode(&events)?;
+                    let _noted = Noted { loader, stream: &stream };
+                    writer.write(messages, entity.version).await
                 }
                 Err(rejection) => writer.without_a_write(Err(rejection.into())).await,
             };
             let conflict = outcome.as_ref().err().and_then(Error::conflict).cloned();
             match (conflict, outcome) {
-                (Some(conflict), _) if attempt == attempts => {
+                (Some(conflict), _) if attempt == attempts && !is_assumed => {
                     return Err(Error::exhausted(attempts, conflict));
                 }
                 (Some(_), _) => {}
@@ -138,9 +151,31 @@ where
                     return outcome;
                 }
             }
-            attempt += 1;
+            attempt += u32::from(!is_assumed);
+            pause_before(attempt, loader.store.ids()).await;
             loader.renew(&stream, &mut entity).await?;
         }
+    }
+}
+
+/// Waits before the third attempt and each one after it.
+async fn pause_before(attempt: u32, ids: &dyn Ids) {
+    if let Some(pauses) = attempt.checked_sub(3) {
+        // Others are given other ids, so they hardly wait as long.
+        let (_, random) = ids.next().as_u64_pair();
+        tokio::time::sleep(PAUSES.delay(pauses, random.cast_signed())).await;
+    }
+}
+
+/// Notes that an entity was written to, or may have been: also when the write is given up.
+struct Noted<'a, S: Reducer> {
+    loader: &'a Loader<S>,
+    stream: &'a StreamName,
+}
+
+impl<S: Reducer> Drop for Noted<'_, S> {
+    fn drop(&mut self) {
+        self.loader.written(self.stream);
     }
 }
 

@@ -3,17 +3,22 @@
 
 mod story;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use evenfold::prelude::*;
 use evenfold::projector::Projector;
 use evenfold::stores::BatchSize;
-use evenfold::{Entities, EntityCache, Position, Store, Transacted};
-use evenfold_testkit::{Held, Outcome, Recording};
+use evenfold::{Entities, EntityCache, Memory, Position, Snapshots, Store, Transacted};
+use evenfold_testkit::{CountedIds, Held, Outcome, Recording};
 use futures::future::join_all;
+use futures::poll;
 use story::{Account, Deposited, Withdrawn, balance, deposit_at_once, recording};
+use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 fn load(accounts: &Entities<Account>) -> JoinHandle<Result<u64, Error>> {
     let accounts = accounts.clone();
@@ -58,6 +63,112 @@ async fn those_who_ask_while_it_is_read_share_the_next_read() {
     assert_eq!(others, [2; 100]);
     first.await.unwrap().unwrap();
     assert_eq!(recording.reads(), 2);
+}
+
+/// They read, decide and write at the same pace, so that without pauses each attempt of all of them
+/// would be the success of one.
+#[tokio::test(start_paused = true)]
+async fn many_more_writers_than_attempts_are_drawn_apart() {
+    let store = Store::new(Memory::new()).with_ids(CountedIds::default());
+    let accounts = store.entities::<Account>().cached(EntityCache::of(100));
+    let double = |account: &Account| Ok(vec![Deposited { amount: account.balance + 1 }.into()]);
+    let writers = (0..60).map(|_| accounts.transact("1", double).into_future());
+    join_all(writers).await.into_iter().for_each(|written| {
+        written.unwrap();
+    });
+    assert_eq!(balance(&accounts).await, (1 << 60) - 1);
+}
+
+/// As a branch of `select!` that did not win, or a handler that is held back.
+#[tokio::test(start_paused = true)]
+async fn a_load_that_nobody_goes_on_with_keeps_nobody_waiting() {
+    let (store, recording, accounts) = cached();
+    deposit_at_once(&store, [1]).await;
+    let mut held = recording.hold_next_read();
+    let mut idle = pin!(accounts.load("1"));
+    assert!(poll!(&mut idle).is_pending());
+    held.reached().await;
+    held.let_go();
+    let other = timeout(Duration::from_mins(1), accounts.load("1")).await;
+    assert_eq!(other.unwrap().unwrap().state.balance, 1);
+    assert_eq!(idle.await.unwrap().state.balance, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_is_given_up_is_no_longer_waited_for() {
+    let (store, recording, accounts) = cached();
+    deposit_at_once(&store, [1]).await;
+    let mut held = recording.hold_next_read();
+    let first = load(&accounts);
+    held.reached().await;
+    let others = join_all((0..9).map(|_| balance(&accounts)));
+    let (others, ()) = futures::join!(others, async { first.abort() });
+    assert_eq!(others, [1; 9]);
+    assert_eq!(recording.reads(), 2, "the one that was given up, and one for the others");
+    held.let_go();
+}
+
+#[tokio::test]
+async fn a_reducer_that_panics_does_so_for_who_began_the_read_alone() {
+    let (store, recording, accounts) = cached();
+    let is_first = AtomicBool::new(true);
+    let panics_once = move |account: &mut Account, event: &Deposited| {
+        assert!(!is_first.swap(false, Ordering::Relaxed), "on purpose");
+        account.balance += event.amount;
+        Ok(())
+    };
+    let projector = Projector::starting_with(Account::default).on(panics_once);
+    let accounts = accounts.projected_by(projector);
+    deposit_at_once(&store, [1]).await;
+    let mut held = recording.hold_next_read();
+    let first = load(&accounts);
+    held.reached().await;
+    let (other, ()) = futures::join!(balance(&accounts), async { held.let_go() });
+    assert!(first.await.unwrap_err().is_panic());
+    assert_eq!(other, 1);
+}
+
+#[test]
+fn a_read_of_a_runtime_that_stands_still_is_not_waited_for() {
+    let (store, recording, accounts) = cached();
+    // Of one thread, so that it stands still while nobody is in it.
+    let new = || Builder::new_current_thread().enable_all().build().unwrap();
+    let (one, other) = (new(), new());
+    one.block_on(deposit_at_once(&store, [1]));
+    let mut held = recording.hold_next_read();
+    let first = {
+        let _in_one = one.enter();
+        load(&accounts)
+    };
+    one.block_on(held.reached());
+    assert_eq!(other.block_on(balance(&accounts)), 1);
+    held.let_go();
+    assert_eq!(other.block_on(balance(&accounts)), 1, "it could go on, and does not");
+    assert_eq!(one.block_on(first).unwrap().unwrap(), 1);
+    assert_eq!(futures::executor::block_on(balance(&accounts)), 1, "and outside of all of them");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_snapshot_but_who_writes_it() {
+    let (store, recording, accounts) = cached();
+    let accounts = accounts.snapshots(Snapshots::every(2));
+    deposit_at_once(&store, [1, 2]).await;
+    let kept = StreamName::new("account:snapshot-1").unwrap();
+    for _ in 0..2 {
+        let mut held = recording.hold_next(&kept.category());
+        let first = load(&accounts);
+        held.reached().await;
+        assert_eq!([balance(&accounts).await, balance(&accounts).await], [3, 3]);
+        // It is given up, and so another one's to write.
+        first.abort();
+        assert!(first.await.unwrap_err().is_cancelled());
+        drop(held);
+    }
+    assert!(recording.writes_to(&kept).is_empty());
+    for _ in 0..2 {
+        assert_eq!(balance(&accounts).await, 3);
+    }
+    assert_eq!(recording.writes_to(&kept).len(), 1);
 }
 
 #[tokio::test]
@@ -156,7 +267,7 @@ mod age {
                 let amount = account.balance + 1;
                 Ok(vec![Deposited { amount }.into()])
             };
-            accounts.transact("1", one_more).attempts(1000).await.unwrap();
+            accounts.transact("1", one_more).await.unwrap();
         }
     }
 
@@ -210,6 +321,32 @@ mod age {
         recording.fail_reads(1);
         assert!(accounts.load("1").await.unwrap_err().is_unavailable());
         assert_eq!(balance(&accounts).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_reads_what_was_written_while_a_write_was_given_up() {
+        let (store, recording, accounts) = at_most_a_second_old();
+        assert_eq!(balance(&accounts).await, 0);
+        let mut held = recording.hold_next(&"account".parse().unwrap());
+        let one = |_: &Account| Ok(vec![Deposited { amount: 1 }.into()]);
+        tokio::select! {
+            biased;
+            _ = accounts.transact("1", one).into_future() => unreachable!("it is held"),
+            () = held.reached() => {}
+        }
+        deposit_at_once(&store, [5]).await;
+        assert_eq!(balance(&accounts).await, 5, "the store was asked");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_decision_on_an_old_state_is_no_attempt() {
+        let (store, _, accounts) = at_most_a_second_old();
+        assert_eq!(balance(&accounts).await, 0);
+        deposit_at_once(&store, [5]).await;
+        let double = |account: &Account| Ok(vec![Deposited { amount: account.balance }.into()]);
+        let of_one = accounts.transact("1", double).attempts(1).await;
+        assert_eq!(of_one.unwrap(), Transacted::Written(Position::START.next()));
+        assert_eq!(balance(&accounts).await, 10);
     }
 
     #[tokio::test(start_paused = true)]

@@ -131,6 +131,35 @@ mod of_another_shape {
         }
     }
 
+    #[tokio::test]
+    async fn two_releases_side_by_side_each_find_their_own_and_keep_no_more_than_one_would() {
+        let (store, recording) = recording();
+        let before = store.entities::<Before>().snapshots(Snapshots::every(3));
+        let after = store.entities::<After>().snapshots(Snapshots::every(3));
+        for sum in 1..=12 {
+            deposit_at_once(&store, [1]).await;
+            // Each twice, in turn.
+            let (one, other) = (before.load("1").await.unwrap(), after.load("1").await.unwrap());
+            assert_eq!((one.state.sum, other.state.balance), (sum, sum));
+            let (one, other) = (before.load("1").await.unwrap(), after.load("1").await.unwrap());
+            assert_eq!((one.state.sum, other.state.balance), (sum, sum));
+        }
+        assert_eq!(versions(&recording), [2, 2, 5, 5, 8, 8, 11, 11]);
+    }
+
+    #[tokio::test]
+    async fn the_first_load_of_another_release_keeps_the_state_again() {
+        let (store, recording) = recording();
+        deposit_at_once(&store, [1; 9]).await;
+        let before = store.entities::<Before>().snapshots(Snapshots::every(5));
+        let after = store.entities::<After>().snapshots(Snapshots::every(5));
+        before.load("1").await.unwrap();
+        for _ in 0..2 {
+            after.load("1").await.unwrap();
+        }
+        assert_eq!(versions(&recording), [8, 8]);
+    }
+
     /// Each reads as the other, by its defaults: only the shape tells them apart.
     #[tokio::test]
     async fn it_is_made_of_all_its_messages() {
@@ -169,6 +198,17 @@ async fn one_that_cannot_be_written_is_in_nobodys_way() {
     assert_eq!(balance(&accounts).await, 3);
     let last = store.messages().last_message(&kept(), None).await.unwrap();
     assert!(last.is_some(), "the next load tries again");
+}
+
+#[tokio::test]
+async fn a_store_that_only_reads_is_not_asked_to_keep_one() {
+    let (store, recording, accounts) = every(1);
+    deposit_at_once(&store, [1, 2]).await;
+    recording.only_read();
+    for accounts in [accounts.clone().cached(EntityCache::of(1)), accounts] {
+        assert_eq!(balance(&accounts).await, 3);
+    }
+    assert!(recording.writes_to(&kept()).is_empty());
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use evenfold::prelude::*;
 use evenfold::stores::HeldUp;
-use evenfold::{ErrorPolicy, Host, Snapshots, Store, Subscriber};
+use evenfold::{Entities, ErrorPolicy, Host, Snapshots, Store, Subscriber};
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Label, Recorder,
     SharedString, Unit,
@@ -187,6 +187,14 @@ struct Unknown;
 #[message(type = "Recorded")]
 struct Garbled;
 
+/// A snapshot whose state was made of more messages than there are.
+#[derive(Message)]
+#[message(type = "Recorded")]
+struct Beyond {
+    entity_data: Account,
+    entity_version: i64,
+}
+
 /// Fails on a deposit of 13, refuses one of 7, and never ends with one of 99.
 struct Clerk;
 
@@ -206,6 +214,30 @@ fn clerk(store: &Store, id: &str, policy: ErrorPolicy) -> Subscriber {
     store.subscriber(id, Clerk).errors(policy.retries(0))
 }
 
+/// One of another client, one of another shape, and one of messages that are no longer there.
+async fn snapshots_that_are_not_used(store: &Store, accounts: &Entities<Account>) {
+    store.write("account:snapshot-2", Garbled).await.unwrap();
+    accounts.load("2").await.unwrap();
+    let mut metadata = evenfold::message::Metadata::default();
+    metadata.local_properties.insert("shape".into(), "another".into());
+    deposit(store, "4", &[3]).await;
+    store.write("account:snapshot-4", Garbled).metadata(metadata).await.unwrap();
+    accounts.load("4").await.unwrap();
+    let own = StreamName::new("account:snapshot-4").unwrap();
+    let own = store.messages().last_message(&own, None).await.unwrap().unwrap();
+    let mut metadata = own.metadata().unwrap();
+    metadata.local_properties.insert("stream".into(), "account-5".into());
+    store
+        .write(
+            "account:snapshot-5",
+            Beyond { entity_data: Account { balance: 7 }, entity_version: 99 },
+        )
+        .metadata(metadata)
+        .await
+        .unwrap();
+    accounts.load("5").await.unwrap();
+}
+
 /// Everything that can be told happens.
 async fn everything(ear: Ear) {
     let (store, faults) = recording();
@@ -217,8 +249,7 @@ async fn everything(ear: Ear) {
     let accounts = store.entities::<Account>().snapshots(Snapshots::every(1));
     faults.refuse_next(1);
     accounts.load("2").await.unwrap();
-    store.write("account:snapshot-2", Garbled).await.unwrap();
-    accounts.load("2").await.unwrap();
+    snapshots_that_are_not_used(&store, &accounts).await;
 
     clerk(&store, "skips", ErrorPolicy::skip()).run_until_caught_up().await.unwrap();
     clerk(&store, "stops", ErrorPolicy::stop()).run_until_caught_up().await.unwrap_err();

@@ -4,6 +4,7 @@
 mod story;
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use evenfold::prelude::*;
 use evenfold::{Entities, ExpectedVersion, Memory, Position, Store, Transacted};
@@ -11,6 +12,7 @@ use futures::future::join_all;
 use story::{
     Account, AccountCommand, AccountEvent, Deposit, Deposited, Withdrawn, balance, recording,
 };
+use tokio::time::Instant;
 
 fn deposited(amount: u64) -> AccountEvent {
     Deposited { amount }.into()
@@ -48,7 +50,7 @@ fn written(at: i64) -> Transacted {
 async fn deposit_one_more(accounts: Entities<Account>) {
     for _ in 0..7 {
         let one_more = |account: &Account| Ok(vec![deposited(account.balance + 1)]);
-        accounts.transact("1", one_more).attempts(1000).await.unwrap();
+        accounts.transact("1", one_more).await.unwrap();
     }
 }
 
@@ -72,6 +74,22 @@ async fn decisions_that_collide_are_made_again_and_none_is_lost() {
         count += 1;
     }
     assert_eq!(count, 56);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_third_attempt_and_those_after_it_wait_a_little() {
+    let (store, recording) = recording();
+    let accounts = store.entities::<Account>();
+    let mut took = Vec::new();
+    for conflicts in [1, 2, 9] {
+        recording.conflict_next(conflicts);
+        let begun = Instant::now();
+        accounts.transact("1", |_| Ok(vec![deposited(1)])).await.unwrap();
+        took.push(begun.elapsed());
+    }
+    assert_eq!(took[0], Duration::ZERO);
+    assert!(took[1] <= Duration::from_millis(5), "{took:?}");
+    assert!(took[1] < took[2] && took[2] <= Duration::from_millis(770), "{took:?}");
 }
 
 /// A state that counts how many messages were ever reduced into any of its kind.

@@ -232,6 +232,10 @@ impl MessageStore for Postgres {
         }
     }
 
+    fn only_reads(&self) -> bool {
+        !self.connections.target.writes()
+    }
+
     /// Hands out a [`Transaction`].
     fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {
         async { Ok(Context::with(Transaction::begin(self).await?)) }.boxed()

@@ -174,10 +174,12 @@ async fn a_store_for_reading_is_on_a_standby_and_writes_nothing() -> Result {
         let writer = Postgres::connect(&url).await?;
         assert_eq!(at(&writer, &primary).await?, (true, Role::Primary));
         writer.write(&stream, &messages(0..2)?, ExpectedVersion::NoStream).await?;
+        assert!(!writer.only_reads());
         for target in ["standby", "prefer-standby", "read-only"] {
             let url = format!("{url}&target_session_attrs={target}");
             let reader = Postgres::connect(&url).await?;
             assert_eq!(at(&reader, &standby).await?, (true, Role::Standby));
+            assert!(reader.only_reads());
             read_until(2, &reader, &stream).await?;
             let refused = reader.write(&stream, &messages(2..3)?, ExpectedVersion::Any).await;
             let refused = refused.unwrap_err();

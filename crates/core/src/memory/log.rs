@@ -17,7 +17,7 @@ use crate::store::{
 };
 use crate::{Category, ExpectedVersion, GlobalPosition, Position, StreamName};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Log {
     messages: Vec<Recorded>,
     by_id: HashMap<Uuid, usize>,

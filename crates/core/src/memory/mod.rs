@@ -68,6 +68,13 @@ impl Memory {
         Self { log: Arc::default(), leases: Arc::default(), clock }
     }
 
+    /// Holds from now on the messages that another store holds now, as after its backup was restored: for
+    /// tests of those who remember more.
+    pub fn restore(&self, backup: &Self) {
+        let messages = backup.read(Log::clone);
+        *self.log.write().unwrap_or_else(PoisonError::into_inner) = messages;
+    }
+
     /// The calls of a memory store are done at once; a poisoned lock means only that some reader
     /// panicked, for a write checks everything before it changes anything.
     fn read<T>(&self, read: impl FnOnce(&Log) -> T) -> T {

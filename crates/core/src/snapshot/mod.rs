@@ -25,6 +25,8 @@ const RECORDED: &str = "Recorded";
 const SHAPE: &str = "shape";
 /// The local property that holds the stream that the state was made of.
 const STREAM: &str = "stream";
+/// The local property that holds the id of the last message that it was made of.
+const LAST: &str = "lastId";
 /// The key of Equinox for the version of the state, in the metadata.
 const STREAM_VERSION: &str = "streamVersion";
 
@@ -48,8 +50,8 @@ pub trait Snapshot: Shape + Serialize + DeserializeOwned + Send + 'static {
 
 /// The form in which snapshots are kept, which is also where.
 ///
-/// In both forms the local properties of the metadata hold the shape of the state and the stream that
-/// it was made of, where other clients do not look.
+/// In both forms the local properties of the metadata hold the shape of the state, the stream that it was
+/// made of and [the last message](note_last) of it, where other clients do not look.
 ///
 /// # Examples
 ///
@@ -180,8 +182,20 @@ impl Dialect {
             let rule = format!("its metadata has no `{STREAM_VERSION}`");
             return Err(unusable(rule).into());
         };
-        Ok(Projection { state, version: Some(Position::new(version)?) })
+        let last_id = noted(LAST).and_then(|id| Uuid::try_parse(id).ok());
+        Ok(Projection { state, version: Some(Position::new(version)?), last_id })
     }
+}
+
+/// Notes with a snapshot the id of the last message that its state was made of, by which it is seen when
+/// the stream no longer has that message.
+pub fn note_last(snapshot: &mut NewMessage, id: Uuid) {
+    snapshot.metadata_mut().local_properties.insert(LAST.into(), id.to_string().into());
+}
+
+/// Whether the shape of its state is noted with a snapshot: other clients do not note it.
+pub fn notes_shape(snapshot: &Recorded) -> bool {
+    snapshot.metadata().is_ok_and(|metadata| metadata.local_properties.contains_key(SHAPE))
 }
 
 fn read<T: DeserializeOwned>(recorded: &Recorded) -> Result<T, Error> {

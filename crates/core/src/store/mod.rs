@@ -71,6 +71,12 @@ pub trait MessageStore:
     /// What this backend can do beyond the laws that all keep.
     fn abilities(&self) -> &'static [Ability];
 
+    /// Whether it was opened to read alone, so that every write is refused: who writes only what could be
+    /// made again, as a snapshot, does not try.
+    fn only_reads(&self) -> bool {
+        false
+    }
+
     /// Begins what the handlers of one message work in: a transaction, of a store that declares
     /// [`Ability::Transactions`]; of another nothing, which an empty context says.
     ///

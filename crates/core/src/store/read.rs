@@ -136,6 +136,11 @@ impl BatchSize {
         self.0
     }
 
+    /// One message more, where a page may hold so many.
+    pub(crate) fn one_more(self) -> Self {
+        Self(self.0.saturating_add(1).min(1_000_000))
+    }
+
     /// The number as a length in memory.
     pub fn as_len(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)

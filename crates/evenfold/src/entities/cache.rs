@@ -1,19 +1,25 @@
 //! States that stay in memory between one load and the next.
 //!
 //! Owns [`EntityCache`] and how many callers share one read. What a state is made of is `load.rs`.
+//!
+//! A read is on a task, and no caller is needed for it to go on: one who holds a load and no longer polls
+//! it, as a branch of `select!`, keeps nobody waiting. The read ends with the caller who began it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use evenfold_core::projector::Projection;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::Mutex;
+use tokio::runtime::{Handle, Id};
 use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::load::{Freshness, Loaded, Loader, Shelf};
-use crate::{Error, Position, StreamName};
+use crate::{Error, Position, StreamName, telemetry};
 
 /// How states of entities stay in memory, for [`Entities::cached`](crate::Entities::cached).
 ///
@@ -44,8 +50,12 @@ impl EntityCache {
     ///
     /// A [`load`](crate::Entities::load) may then be so old, though never older than what this
     /// process wrote by [`transact`](crate::Entities::transact) with the same entities or a clone
-    /// of them. A decision is still right: what is written is written at the version it was decided
-    /// on, and a rejection, or a decision to write nothing, is made again on the newest state.
+    /// of them. A call that was dropped while it wrote may have written later than the next load, which
+    /// asks the store; what it wrote may then be missing for so long.
+    ///
+    /// A decision is still right: what is written is written at the version it was decided
+    /// on, and a rejection, or a decision to write nothing, is made again on the newest state. That the
+    /// stream was [rewritten](crate::Entities::cached) is seen when the store is asked.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
         self
@@ -58,30 +68,56 @@ pub(super) struct Slots<S> {
     slots: moka::sync::Cache<StreamName, Arc<Slot<S>>>,
 }
 
-/// One entity.
-struct Slot<S> {
-    /// How many reads have begun.
-    begun: AtomicU64,
-    /// How many of them had begun when it was last written to: the state of a later one has that.
-    written: AtomicU64,
-    last: Mutex<Last<S>>,
-}
+/// One entity. Its lock is held for a look, never while the store is asked.
+struct Slot<S>(Mutex<State<S>>);
 
-/// What the reads under the lock have come to.
-struct Last<S> {
+struct State<S> {
+    /// How many reads for all have begun.
+    begun: u64,
+    /// How many of them had begun when it was last written to: the state of a later one has that.
+    written: u64,
     /// The number of the last one that failed.
     failed: u64,
+    under_way: Option<UnderWay>,
     known: Option<Known<S>>,
+    /// The version of its last snapshot, also of one that is being written.
+    kept: Option<Position>,
 }
 
+/// A read on a task of a runtime, until it is over in one way or another.
+struct UnderWay {
+    runtime: Id,
+    over: CancellationToken,
+}
+
+/// What the last read came to.
 struct Known<S> {
-    /// The number of the read that it is of.
+    /// Its number.
     read: u64,
-    /// When its reading began.
+    /// When it began.
     at: Instant,
     entity: Arc<Projection<S>>,
-    /// The version of its last snapshot.
-    kept: Option<Position>,
+}
+
+/// What a caller does next.
+enum Step<S> {
+    Take(Arc<Projection<S>>),
+    Await(CancellationToken),
+    Read(Handle, Begun<S>),
+    ReadAlone(Option<Arc<Projection<S>>>),
+}
+
+/// A read that begins, from what is known.
+struct Begun<S> {
+    number: u64,
+    known: Option<Arc<Projection<S>>>,
+    over: DropGuard,
+}
+
+/// What a read found of snapshots.
+enum Kept {
+    AsBefore,
+    At(Option<Position>),
 }
 
 impl<S: Clone + Send + Sync + 'static> Slots<S> {
@@ -90,64 +126,175 @@ impl<S: Clone + Send + Sync + 'static> Slots<S> {
         Self { options, slots }
     }
 
-    fn slot(&self, stream: &StreamName) -> Arc<Slot<S>> {
-        self.slots.get_with_by_ref(stream, Arc::default)
-    }
-
     async fn look_up(
         &self,
         loader: &Loader<S>,
         stream: &StreamName,
         freshness: Freshness,
     ) -> Result<Loaded<S>, Error> {
-        let slot = self.slot(stream);
-        // A read that begins from now on is as new as one of our own.
-        let asked = slot.begun.load(Ordering::SeqCst);
-        let mut last = slot.last.lock().await;
-        if let Some(known) = &last.known {
-            let is_new = known.read > asked;
-            let will_do = freshness == Freshness::AsCached
-                && known.read > slot.written.load(Ordering::SeqCst)
-                && known.at.elapsed() < self.options.max_age;
-            if is_new || will_do {
-                return Ok(Loaded::Shared(Arc::<Projection<S>>::clone(&known.entity), !is_new));
+        let slot = self.slots.get_with_by_ref(stream, Arc::default);
+        let asked = {
+            let state = slot.lock();
+            if freshness == Freshness::AsCached
+                && let Some(entity) = state.younger_than(self.options.max_age)
+            {
+                return Ok(Loaded::Shared(entity, true));
             }
+            // A read that begins from now on is as new as one of our own.
+            state.begun
+        };
+        loop {
+            let step = slot.lock().step(asked);
+            let entity = match step {
+                Step::Await(over) => {
+                    over.cancelled().await;
+                    continue;
+                }
+                Step::Take(entity) => entity,
+                Step::Read(runtime, begun) => {
+                    let read = read_for_all(loader.clone(), stream.clone(), slot.clone(), begun);
+                    let entity = on_task(&runtime, stream, read).await?;
+                    slot.keep(loader, stream, &entity).await;
+                    entity
+                }
+                Step::ReadAlone(known) => read(loader, stream, known).await?.0,
+            };
+            return Ok(Loaded::Shared(entity, false));
         }
-        let number = slot.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        if last.failed > asked {
-            // Whoever waited for a read that failed reads by itself: one behind the other they would
-            // wait for a store that does not answer as often as they are many.
-            let known = last.known.clone();
-            drop(last);
-            let known = read(loader, stream, number, known).await?;
-            return Ok(Loaded::Shared(known.entity, false));
-        }
-        let read = read(loader, stream, number, last.known.clone()).await;
-        let known = read.inspect_err(|_| last.failed = number)?;
-        let entity = Arc::<Projection<S>>::clone(&known.entity);
-        last.known = Some(known);
-        Ok(Loaded::Shared(entity, false))
     }
+}
+
+/// Runs a read on a task, which ends with whoever awaits this.
+async fn on_task<T: Send + 'static>(
+    runtime: &Handle,
+    stream: &StreamName,
+    read: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    match AbortOnDropHandle::new(runtime.spawn(read.in_current_span())).await {
+        Ok(read) => read,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        Err(error) => Err(Error::failed(format!("reading `{stream}`"), error)),
+    }
+}
+
+/// Reads an entity and shows what came of it, before those who wait are told that it is over.
+async fn read_for_all<S: Clone + Send + Sync + 'static>(
+    loader: Loader<S>,
+    stream: StreamName,
+    slot: Arc<Slot<S>>,
+    begun: Begun<S>,
+) -> Result<Arc<Projection<S>>, Error> {
+    let Begun { number, known, over: _told_at_the_end } = begun;
+    let at = Instant::now();
+    let read = read(&loader, &stream, known).await;
+    let mut state = slot.lock();
+    let (entity, kept) = read.inspect_err(|_| state.failed = number)?;
+    if let Kept::At(version) = kept {
+        state.kept = version;
+    }
+    state.known = Some(Known { read: number, at, entity: Arc::clone(&entity) });
+    Ok(entity)
 }
 
 /// Reads an entity, or what is new beyond a state that others may be looking at.
 async fn read<S: Clone + Send + Sync + 'static>(
     loader: &Loader<S>,
     stream: &StreamName,
-    number: u64,
-    known: Option<Known<S>>,
-) -> Result<Known<S>, Error> {
-    let at = Instant::now();
-    let Some(known) = known else {
-        let (entity, kept) = loader.read(stream).await?;
-        return Ok(Known { read: number, at, entity: Arc::new(entity), kept });
-    };
+    known: Option<Arc<Projection<S>>>,
+) -> Result<(Arc<Projection<S>>, Kept), Error> {
     let messages = loader.store.messages();
-    match loader.projector.beyond(messages, stream, &known.entity).await? {
-        None => Ok(Known { read: number, at, ..known }),
-        Some(entity) => {
-            let kept = loader.keep(stream, &entity, known.kept).await;
-            Ok(Known { read: number, at, entity: Arc::new(entity), kept })
+    let Some(mut entity) = known else {
+        let (entity, kept) = loader.read_through(messages, stream).await?;
+        return Ok((Arc::new(entity), Kept::At(kept)));
+    };
+    let version = entity.version;
+    if loader.projector.refresh_shared(messages, stream, &mut entity).await? {
+        telemetry::stream_rewritten(stream, version);
+        return Ok((entity, Kept::At(None)));
+    }
+    Ok((entity, Kept::AsBefore))
+}
+
+impl<S> State<S> {
+    fn younger_than(&self, age: Duration) -> Option<Arc<Projection<S>>> {
+        let known = self.known.as_ref()?;
+        let will_do = known.read > self.written && known.at.elapsed() < age;
+        will_do.then(|| Arc::clone(&known.entity))
+    }
+
+    /// What one does next who asked when so many reads had begun.
+    fn step(&mut self, asked: u64) -> Step<S> {
+        let known = self.known.as_ref();
+        if let Some(known) = known.filter(|known| known.read > asked) {
+            return Step::Take(Arc::clone(&known.entity));
+        }
+        let known = known.map(|known| Arc::clone(&known.entity));
+        // Whoever waited for a read that failed reads by itself: one behind the other they would
+        // wait for a store that does not answer as often as they are many.
+        let (Ok(runtime), false) = (Handle::try_current(), self.failed > asked) else {
+            return Step::ReadAlone(known);
+        };
+        match self.under_way.as_ref().filter(|it| !it.over.is_cancelled()) {
+            Some(it) if it.runtime == runtime.id() => Step::Await(it.over.clone()),
+            // Another runtime may stand still while this one is at work.
+            Some(_) => Step::ReadAlone(known),
+            None => {
+                self.begun += 1;
+                let (number, over) = (self.begun, CancellationToken::new());
+                let begun = Begun { number, known, over: over.clone().drop_guard() };
+                self.under_way = Some(UnderWay { runtime: runtime.id(), over });
+                Step::Read(runtime, begun)
+            }
+        }
+    }
+}
+
+impl<S> Slot<S> {
+    fn lock(&self) -> MutexGuard<'_, State<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Send + 'static> Slot<S> {
+    /// Keeps a state as a snapshot if it is time to, and nobody else is about it.
+    async fn keep(&self, loader: &Loader<S>, stream: &StreamName, entity: &Arc<Projection<S>>)
+    where
+        S: Sync,
+    {
+        let Some(claim) = self.claim(loader, entity) else { return };
+        let is_written = loader.keep(stream, entity).await;
+        claim.end(is_written);
+    }
+
+    fn claim(&self, loader: &Loader<S>, entity: &Projection<S>) -> Option<Claim<'_, S>> {
+        let mut state = self.lock();
+        let before = state.kept;
+        let claimed = entity.version.filter(|_| loader.is_due(entity, before))?;
+        state.kept = Some(claimed);
+        Some(Claim { slot: self, claimed, before })
+    }
+}
+
+/// A snapshot that one caller writes; if it is not written, or given up, another may try.
+struct Claim<'a, S> {
+    slot: &'a Slot<S>,
+    claimed: Position,
+    before: Option<Position>,
+}
+
+impl<S> Claim<'_, S> {
+    fn end(mut self, is_written: bool) {
+        if is_written {
+            self.before = Some(self.claimed);
+        }
+    }
+}
+
+impl<S> Drop for Claim<'_, S> {
+    fn drop(&mut self) {
+        let mut state = self.slot.lock();
+        if state.kept == Some(self.claimed) {
+            state.kept = self.before;
         }
     }
 }
@@ -164,7 +311,8 @@ impl<S: Clone + Send + Sync + 'static> Shelf<S> for Slots<S> {
 
     fn written(&self, stream: &StreamName) {
         if let Some(slot) = self.slots.get(stream) {
-            slot.written.fetch_max(slot.begun.load(Ordering::SeqCst), Ordering::SeqCst);
+            let mut state = slot.lock();
+            state.written = state.begun;
         }
     }
 
@@ -175,13 +323,8 @@ impl<S: Clone + Send + Sync + 'static> Shelf<S> for Slots<S> {
 
 impl<S> Default for Slot<S> {
     fn default() -> Self {
-        let last = Mutex::new(Last { failed: 0, known: None });
-        Self { begun: AtomicU64::new(0), written: AtomicU64::new(0), last }
-    }
-}
-
-impl<S> Clone for Known<S> {
-    fn clone(&self) -> Self {
-        Self { entity: Arc::clone(&self.entity), ..*self }
+        let (begun, written, failed) = (0, 0, 0);
+        let (under_way, known, kept) = (None, None, None);
+        Self(Mutex::new(State { begun, written, failed, under_way, known, kept }))
     }
 }

@@ -10,7 +10,7 @@ use evenfold_core::store::ReadStore;
 use futures::future::BoxFuture;
 
 use super::snapshots::Keeper;
-use crate::{Error, Position, Store, StreamName};
+use crate::{Error, Position, Store, StreamName, telemetry};
 
 /// Everything that says how a state is made of a stream.
 pub(crate) struct Loader<S> {
@@ -81,7 +81,7 @@ impl<S: Send + 'static> Loader<S> {
     ) -> Result<Loaded<S>, Error> {
         match &self.cache {
             Some(cache) => cache.load(self, stream, freshness).await,
-            None => Ok(Loaded::Own(self.read(stream).await?.0)),
+            None => Ok(Loaded::Own(self.read(stream).await?)),
         }
     }
 
@@ -92,7 +92,10 @@ impl<S: Send + 'static> Loader<S> {
         loaded: &mut Loaded<S>,
     ) -> Result<(), Error> {
         match loaded {
-            Loaded::Own(entity) => self.refresh(stream, entity).await,
+            Loaded::Own(entity) => {
+                self.refresh(self.store.messages(), stream, entity).await?;
+                Ok(())
+            }
             Loaded::Shared(..) => {
                 *loaded = self.load(stream, Freshness::Newest).await?;
                 Ok(())
@@ -107,74 +110,72 @@ impl<S: Send + 'static> Loader<S> {
         }
     }
 
-    /// Reads what an entity's stream has beyond a state.
-    pub(super) async fn refresh(
+    /// Reads what an entity's stream has beyond a state; whether it was made anew, since the stream
+    /// was another one, is the answer.
+    async fn refresh<R: ReadStore + ?Sized>(
         &self,
+        reader: &R,
         stream: &StreamName,
         entity: &mut Projection<S>,
-    ) -> Result<(), Error> {
-        self.projector.refresh(self.store.messages(), stream, entity).await
+    ) -> Result<bool, Error> {
+        let version = entity.version;
+        let is_anew = self.projector.refresh(reader, stream, entity).await?;
+        if is_anew {
+            telemetry::stream_rewritten(stream, version);
+        }
+        Ok(is_anew)
+    }
+
+    /// Reads an entity, and keeps it if it is time to.
+    async fn read(&self, stream: &StreamName) -> Result<Projection<S>, Error> {
+        let (entity, kept) = self.read_through(self.store.messages(), stream).await?;
+        if self.is_due(&entity, kept) {
+            self.keep(stream, &entity).await;
+        }
+        Ok(entity)
     }
 
     /// Reads an entity from its last snapshot on, or from the beginning; the version that it is
     /// kept at comes with it.
-    pub(super) async fn read(
-        &self,
-        stream: &StreamName,
-    ) -> Result<(Projection<S>, Option<Position>), Error> {
-        let mut entity = self.begin(self.store.messages(), stream).await?;
-        let kept = entity.version;
-        self.refresh(stream, &mut entity).await?;
-        let kept = self.keep(stream, &entity, kept).await;
-        Ok((entity, kept))
-    }
-
-    /// The same through another reader, which keeps nothing.
     pub(super) async fn read_through<R: ReadStore + ?Sized>(
         &self,
         reader: &R,
         stream: &StreamName,
-    ) -> Result<Projection<S>, Error> {
-        let mut entity = self.begin(reader, stream).await?;
-        self.projector.refresh(reader, stream, &mut entity).await?;
-        Ok(entity)
-    }
-
-    /// Where the reading of an entity begins. A snapshot may be of a later time than the one at
-    /// which the projector is to stop.
-    async fn begin<R: ReadStore + ?Sized>(
-        &self,
-        reader: &R,
-        stream: &StreamName,
-    ) -> Result<Projection<S>, Error> {
+    ) -> Result<(Projection<S>, Option<Position>), Error> {
+        // A snapshot may be of a later time than the one at which the projector is to stop.
         let last = match &self.snapshots {
             Some(snapshots) if !self.projector.is_bounded() => {
                 snapshots.last(reader, stream).await?
             }
             _ => None,
         };
-        Ok(last.unwrap_or_else(|| Projection { state: self.projector.start(), version: None }))
+        let kept = last.as_ref().and_then(|last| last.version);
+        let mut entity = last.unwrap_or_else(|| self.projector.begin());
+        let is_anew = self.refresh(reader, stream, &mut entity).await?;
+        Ok((entity, kept.filter(|_| !is_anew)))
     }
 
-    /// Keeps a state if it is time to; the answer is the version that is kept then.
+    /// Whether it is time to keep a state that was last kept at this version.
+    pub(super) fn is_due(&self, entity: &Projection<S>, kept: Option<Position>) -> bool {
+        !self.projector.is_bounded()
+            && !self.store.messages().only_reads()
+            && self.snapshots.as_ref().is_some_and(|it| it.is_due(entity.version, kept))
+    }
+
+    /// Keeps a state; whether that was done is the answer.
     ///
     /// No `async fn`: the state is not looked at beyond the first step, so it need not be `Sync`.
     pub(super) fn keep(
         &self,
         stream: &StreamName,
         entity: &Projection<S>,
-        kept: Option<Position>,
-    ) -> impl Future<Output = Option<Position>> + Send + use<'_, S> {
-        let due = match &self.snapshots {
-            Some(snapshots) if !self.projector.is_bounded() => {
-                snapshots.due(self.store.ids(), stream, entity, kept)
-            }
-            _ => None,
-        };
+    ) -> impl Future<Output = bool> + Send + use<'_, S> {
+        let snapshots = self.snapshots.as_ref();
+        let due = snapshots.and_then(|it| it.of(self.store.ids(), stream, entity));
         async move {
             match due {
-                Some(due) => due.write(self.store.messages()).await.or(kept),
-                None => kept,
+                Some(due) => due.write(self.store.messages()).await,
+                None => false,
             }
         }
     }

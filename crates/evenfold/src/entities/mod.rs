@@ -96,8 +96,11 @@ impl<S: Reducer> Entities<S> {
     ///
     /// Laws:
     /// - *Never a wrong state.* A snapshot whose state had another shape, or which does not read, is
-    ///   not used: the entity is made of all its messages, and a warning says so.
-    /// - *Never in the way.* Where one cannot be written, a warning says so, and the load succeeds.
+    ///   not used, but one among the last ten before it that can be. Where there is none, the entity is
+    ///   made of all its messages, and a warning says so. So it is where the stream no longer has the
+    ///   message that the snapshot stands after.
+    /// - *Never in the way.* Where one cannot be written, a warning says so, and the load succeeds. A
+    ///   store that only reads is not asked to.
     #[must_use]
     pub fn snapshots(mut self, snapshots: Snapshots) -> Self
     where
@@ -113,8 +116,14 @@ impl<S: Reducer> Entities<S> {
     /// Laws:
     /// - *As new as without.* A state has every message that was in its stream when it was asked
     ///   for, unless [`max_age`](EntityCache::max_age) lets it be older.
-    /// - *One read for many.* Those who ask for an entity while it is read share the next read.
+    /// - *One read for many.* Those who ask for an entity while it is read share the next read. Nobody
+    ///   waits for a caller who holds a load and does not go on with it. Across runtimes of tokio, and
+    ///   outside of one, each reads for itself.
     /// - *Nothing half.* A read that fails or is given up leaves the state that was there.
+    /// - *Nothing that never was.* Each time the store is asked, it is asked for the last message of the
+    ///   state too. Where that is gone or another stands there, as after a backup was restored or a
+    ///   server took over that lacked the last commits, the entity is made of all its messages, and a
+    ///   warning says so.
     #[cfg(feature = "cache")]
     #[must_use]
     pub fn cached(mut self, cache: EntityCache) -> Self
@@ -165,7 +174,7 @@ impl<S: Reducer> Entities<S> {
         id: impl TryInto<EntityId, Error: Into<Error>>,
     ) -> Result<Projection<S>, Error> {
         let stream = self.stream(id)?;
-        self.loader.read_through(reader, &stream).await
+        Ok(self.loader.read_through(reader, &stream).await?.0)
     }
 
     /// Loads an entity if there is one.
@@ -177,7 +186,7 @@ impl<S: Reducer> Entities<S> {
         &self,
         id: impl TryInto<EntityId, Error: Into<Error>>,
     ) -> Result<Option<S>, Error> {
-        let Projection { state, version } = self.load(id).await?;
+        let Projection { state, version, .. } = self.load(id).await?;
         Ok(version.map(|_| state))
     }
 

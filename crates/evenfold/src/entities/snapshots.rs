@@ -6,11 +6,15 @@ use evenfold_core::Ids;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::projector::Projection;
 use evenfold_core::reducer::Reducer;
-use evenfold_core::snapshot::{Dialect, Snapshot};
-use evenfold_core::store::{MessageStore, ReadStore};
+use evenfold_core::snapshot::{Dialect, Snapshot, note_last, notes_shape};
+use evenfold_core::store::{BatchSize, MessageStore, ReadStore};
 use uuid::Uuid;
 
 use crate::{Category, Error, ExpectedVersion, Position, StreamName, telemetry};
+
+/// How many snapshots are looked at for one of our own, where the last one is not: of a release beside
+/// this one whose state has another shape, or of another client.
+const LOOK_BACK: i64 = 10;
 
 /// How the states of entities are kept as messages, for
 /// [`Entities::snapshots`](crate::Entities::snapshots).
@@ -84,7 +88,6 @@ pub(super) struct Keeper<S> {
 pub(super) struct Due {
     stream: StreamName,
     message: Result<NewMessage, Error>,
-    version: Position,
 }
 
 impl<S: Reducer + Snapshot> Keeper<S> {
@@ -102,7 +105,7 @@ impl<S: Reducer + Snapshot> Keeper<S> {
 }
 
 impl<S> Keeper<S> {
-    /// The last state that was kept, unless it is not to be believed, which is told.
+    /// The last state that was kept and is to be believed. What is passed over is told.
     pub(super) async fn last<R: ReadStore + ?Sized>(
         &self,
         reader: &R,
@@ -113,25 +116,40 @@ impl<S> Keeper<S> {
         let Some(found) = reader.last_message(&kept, Some(message_type)).await? else {
             return Ok(None);
         };
-        let read = (self.read)(&self.options, &found, stream);
-        Ok(read.inspect_err(|error| telemetry::snapshot_not_used(&kept, error)).ok())
+        let error = match (self.read)(&self.options, &found, stream) {
+            Ok(last) => return Ok(Some(last)),
+            Err(error) => error,
+        };
+        // Were that all that is looked at, two releases side by side would write at every load in turn.
+        let from = Position::new((found.position.get() - LOOK_BACK).max(0))?;
+        let page = reader.read_stream(&kept, from, BatchSize::new(LOOK_BACK)?).await?;
+        let is_older =
+            |it: &Recorded| it.position < found.position && *it.message_type == *message_type;
+        let own = page.iter().rev().filter(|it| is_older(it));
+        let own = own.map(|it| (self.read)(&self.options, it, stream)).find_map(Result::ok);
+        telemetry::snapshot_not_used(&kept, &error, own.is_none() && notes_shape(&found));
+        Ok(own)
     }
 
-    /// What is to be written of a state now; `kept` is the version that was kept last.
-    pub(super) fn due(
+    /// Whether a state at a version is to be kept, which was last kept at another one.
+    pub(super) fn is_due(&self, version: Option<Position>, kept: Option<Position>) -> bool {
+        let since = |version: Position| version.get() - kept.map_or(-1, Position::get);
+        version.is_some_and(|version| since(version) >= i64::from(self.options.every))
+    }
+
+    /// The snapshot of a state, if there is one to be had.
+    pub(super) fn of(
         &self,
         ids: &dyn Ids,
         stream: &StreamName,
         entity: &Projection<S>,
-        kept: Option<Position>,
     ) -> Option<Due> {
-        let version = entity.version?;
-        let since = version.get() - kept.map_or(-1, Position::get);
-        if since < i64::from(self.options.every) {
-            return None;
+        let Projection { state, version, last_id } = entity;
+        let mut message = (self.write)(&self.options, ids.next(), stream, state, (*version)?);
+        if let (Ok(message), Some(id)) = (&mut message, last_id) {
+            note_last(message, *id);
         }
-        let message = (self.write)(&self.options, ids.next(), stream, &entity.state, version);
-        Some(Due { stream: self.stream_of(stream)?, message, version })
+        Some(Due { stream: self.stream_of(stream)?, message })
     }
 
     fn stream_of(&self, entity: &StreamName) -> Option<StreamName> {
@@ -141,21 +159,15 @@ impl<S> Keeper<S> {
 }
 
 impl Due {
-    /// Writes it: the version is then the one that was kept last.
+    /// Writes it; whether that was done is the answer.
     ///
     /// A snapshot is no part of the truth: what goes wrong here is told, and nothing else.
-    pub(super) async fn write(self, store: &dyn MessageStore) -> Option<Position> {
-        let Self { stream, message, version } = self;
+    pub(super) async fn write(self, store: &dyn MessageStore) -> bool {
+        let Self { stream, message } = self;
         let written = match message {
             Ok(message) => store.write(&stream, &[message], ExpectedVersion::Any).await.map(drop),
             Err(error) => Err(error),
         };
-        match written {
-            Ok(()) => Some(version),
-            Err(error) => {
-                telemetry::snapshot_not_kept(&stream, &error);
-                None
-            }
-        }
+        written.inspect_err(|error| telemetry::snapshot_not_kept(&stream, error)).is_ok()
     }
 }

@@ -16,8 +16,9 @@
 //! | `attempt failed` | warn event | `subscriber`, `attempt`, `message_type`, `stream`, `position`, `global_position`, `error` | a message failed once, or without one the store |
 //! | `reading held up` | warn event | `subscriber`, `by`, `since` | one that is merged waits for this transaction to end; told once of each |
 //! | `reply lost` | warn event | `stream`, `error` | a write is sent again, for the store did not answer |
-//! | `snapshot not used` | warn event | `stream`, `error` | a kept state is not believed; the entity is made of all its messages |
+//! | `snapshot not used` | warn or debug event | `stream`, `error` | a kept state is not believed; the entity is made of all its messages, or debug: of an older one, or what another client kept is passed over |
 //! | `snapshot not kept` | warn event | `stream`, `error` | a state could not be kept; the entity was loaded all the same |
+//! | `stream rewritten` | warn event | `stream`, `version` | the last message of a state at this version is gone or another one; the entity is made of all messages |
 //! | `evenfold.handle` | info span | `subscriber`, `message_type`, `stream`, `position`, `global_position`, `attempt`, `traceparent` | around each attempt of a message |
 //! | `evenfold_subscriber_handled_total` | counter | `subscriber`, `reads`, `progress` | messages that a handler handled |
 //! | `evenfold_subscriber_passed_over_total` | counter | `subscriber`, `reads`, `progress` | messages that no handler wants |
@@ -80,15 +81,15 @@ mod trace;
 
 use evenfold_core::message::Recorded;
 use evenfold_core::store::{HeldUp, SubscriberId};
-use tracing::{Span, error, field, info, info_span, warn};
+use tracing::{Span, debug, error, field, info, info_span, warn};
 
 use crate::subscriber::{Failure, Poller, Stopped};
-use crate::{Error, StreamName};
+use crate::{Error, Position, StreamName};
 
 pub(crate) use meters::{Labels, Meters, State};
 use names::{
     FAILED, HANDLE, HELD_UP, PARKED, REJECTED, REPLY_LOST, SKIPPED, SNAPSHOT_NOT_KEPT,
-    SNAPSHOT_NOT_USED, STARTED, STOPPED, STOPPING, TAKEN_OVER,
+    SNAPSHOT_NOT_USED, STARTED, STOPPED, STOPPING, STREAM_REWRITTEN, TAKEN_OVER,
 };
 #[cfg(feature = "opentelemetry")]
 pub(crate) use trace::put_on;
@@ -190,8 +191,18 @@ pub(crate) fn reply_lost(stream: &StreamName, error: &Error) {
     warn!(%stream, ?error, "{REPLY_LOST}");
 }
 
-pub(crate) fn snapshot_not_used(stream: &StreamName, error: &Error) {
-    warn!(%stream, ?error, "{SNAPSHOT_NOT_USED}");
+/// It is nobody's concern where another one is used, or what another client keeps is passed over.
+pub(crate) fn snapshot_not_used(stream: &StreamName, error: &Error, is_of_concern: bool) {
+    if is_of_concern {
+        warn!(%stream, ?error, "{SNAPSHOT_NOT_USED}");
+    } else {
+        debug!(%stream, ?error, "{SNAPSHOT_NOT_USED}");
+    }
+}
+
+pub(crate) fn stream_rewritten(stream: &StreamName, version: Option<Position>) {
+    let version = version.map(Position::get);
+    warn!(%stream, version, "{STREAM_REWRITTEN}");
 }
 
 pub(crate) fn snapshot_not_kept(stream: &StreamName, error: &Error) {

@@ -25,6 +25,7 @@ names! {
     REPLY_LOST = "reply lost";
     SNAPSHOT_NOT_USED = "snapshot not used";
     SNAPSHOT_NOT_KEPT = "snapshot not kept";
+    STREAM_REWRITTEN = "stream rewritten";
     HANDLE = "evenfold.handle";
     HANDLED_TOTAL = "evenfold_subscriber_handled_total";
     PASSED_OVER_TOTAL = "evenfold_subscriber_passed_over_total";

@@ -2,9 +2,11 @@
 //!
 //! It wraps any store and passes everything on; what it says of a failure is what a true store
 //! would say. The transactions that it can hand out are in `transaction.rs`, its leases in
-//! `leases.rs`, the faults of its reads in `reads.rs`, writes that wait for the test in `holds.rs`.
+//! `leases.rs`, the faults of its writes in `faults.rs` and of its reads in `reads.rs`, writes that wait for
+//! the test in `holds.rs`.
 
 mod browse;
+mod faults;
 mod holds;
 mod leases;
 mod reads;
@@ -28,6 +30,9 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 
 use crate::transaction::TransactionLog;
+
+pub use faults::FaultsIn;
+use faults::{Fault, FaultKind};
 pub use holds::Held;
 
 /// A store that remembers every write, and fails when it is told to; clones share all of it.
@@ -80,6 +85,7 @@ struct Shared {
     listeners: Vec<UnboundedSender<Announcement>>,
     gates: Vec<holds::Gate>,
     held_up: Option<HeldUp>,
+    only_reads: bool,
 }
 
 /// A write that was asked for.
@@ -108,21 +114,6 @@ pub enum Outcome {
     ReplyLost,
     /// It was not written and the caller was told so, or that the store did not answer.
     Refused,
-}
-
-#[derive(Clone, Debug)]
-struct Fault {
-    kind: FaultKind,
-    left: u32,
-    category: Option<Category>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FaultKind {
-    Conflict,
-    Find,
-    LoseReply,
-    Refuse,
 }
 
 /// Wraps a fresh memory store.
@@ -232,6 +223,7 @@ impl Recording {
             outcome: Outcome::Unsettled,
         });
         let answer = match fault {
+            _ if self.only_reads() => Err(Error::failed("writing", "the store only reads")),
             None | Some(FaultKind::Find | FaultKind::LoseReply) => {
                 to.write(stream, messages, expected).await
             }
@@ -280,30 +272,6 @@ impl Recording {
             Ok(version) => Conflict::new(stream.clone(), expected, version).into(),
             Err(error) => error,
         }
-    }
-}
-
-/// Faults for the writes to one category.
-#[derive(Debug)]
-pub struct FaultsIn<'a> {
-    recording: &'a Recording,
-    category: Category,
-}
-
-impl FaultsIn<'_> {
-    /// As [`Recording::conflict_next`].
-    pub fn conflict_next(self, times: u32) {
-        self.recording.fault(FaultKind::Conflict, times, Some(self.category));
-    }
-
-    /// As [`Recording::lose_reply_next`].
-    pub fn lose_reply_next(self, times: u32) {
-        self.recording.fault(FaultKind::LoseReply, times, Some(self.category));
-    }
-
-    /// As [`Recording::refuse_next`].
-    pub fn refuse_next(self, times: u32) {
-        self.recording.fault(FaultKind::Refuse, times, Some(self.category));
     }
 }
 
@@ -379,6 +347,10 @@ impl MessageStore for Recording {
 
     fn abilities(&self) -> &'static [Ability] {
         self.store.abilities()
+    }
+
+    fn only_reads(&self) -> bool {
+        self.shared().only_reads || self.store.only_reads()
     }
 
     fn context(&self) -> BoxFuture<'_, Result<Context, Error>> {

@@ -29,6 +29,12 @@ impl Recording {
         self.shared().held_up = by;
     }
 
+    /// Refuses every write from now on, and says so before it is asked for one, as a store that was
+    /// opened to read alone.
+    pub fn only_read(&self) {
+        self.shared().only_reads = true;
+    }
+
     /// How many reads there were, those that failed or were given up too.
     pub fn reads(&self) -> u64 {
         self.shared().reads
