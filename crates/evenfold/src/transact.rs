@@ -97,7 +97,7 @@ where
 
     /// Decides at most so often before a conflict is given up on; 10 times by default.
     ///
-    /// A decision on a state that was taken [without asking the store](crate::EntityCache::max_age) is
+    /// A decision on a state that was taken without asking the store (`EntityCache::max_age`) is
     /// not counted. After the second conflict and each one after it there is a pause of a random
     /// length: of at most 4 ms, then twice that each time, and never more than 250 ms.
     pub fn attempts(mut self, attempts: u32) -> Self {

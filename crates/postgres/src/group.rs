@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use evenfold_core::message::NewMessage;
 use evenfold_core::{Category, ExpectedVersion, Position, StreamName};
+use futures::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
@@ -200,19 +201,20 @@ impl Turns {
                 self.is_over = true;
                 return;
             }
-            let mut flush = Box::pin(store.clone().flush(group));
-            if timeout(PATIENCE, &mut flush).await.is_err() {
-                match self.groups.leave() {
-                    Some(leave) => {
-                        tokio::spawn(async move {
-                            flush.await;
-                            drop(leave);
-                        });
-                    }
-                    None => flush.await,
-                }
-            }
+            self.write(&store, group).await;
             self.settle().await;
+        }
+    }
+
+    /// Writes a group, and waits for it as long as a connection is waited for; then it may go on by itself.
+    async fn write(&self, store: &Postgres, group: Vec<Waiting>) {
+        let mut flush = Box::pin(store.clone().flush(group));
+        if timeout(PATIENCE, &mut flush).await.is_ok() {
+            return;
+        }
+        match self.groups.leave() {
+            Some(leave) => drop(tokio::spawn(flush.map(|()| drop(leave)))),
+            None => flush.await,
         }
     }
 

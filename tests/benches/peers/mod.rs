@@ -80,15 +80,12 @@ async fn long(report: &mut Report, programs: &[Program]) -> Outcome {
             Some(ours) => &*ours,
             none => &*none.insert(Ours::prepare(LONG_LOG, Core::Another).await?),
         };
-        match tokio::time::timeout(PATIENCE, peer.prepare(LONG_LOG)).await {
-            Ok(prepared) => prepared?,
-            Err(_) => {
-                let took =
-                    format!("not done, for the log was not made in {} s", PATIENCE.as_secs());
-                report.note(format!("{called}: {}: {took}", peer.version))?;
-                continue;
-            }
-        }
+        let Ok(prepared) = tokio::time::timeout(PATIENCE, peer.prepare(LONG_LOG)).await else {
+            let took = format!("not done, for the log was not made in {} s", PATIENCE.as_secs());
+            report.note(format!("{called}: {}: {took}", peer.version))?;
+            continue;
+        };
+        prepared?;
         compare(report, called, ("replay", LONG_LOG), ours, &mut peer).await?;
     }
     Ok(())

@@ -108,6 +108,7 @@ impl Written {
     }
 
     /// The same, found when the reply to this call was lost: for the authors of a store.
+    #[must_use]
     pub fn after_lost_reply(self) -> Self {
         Self { by: By::Either, ..self }
     }

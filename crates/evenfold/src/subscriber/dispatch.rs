@@ -165,7 +165,9 @@ impl Work {
         } else {
             context.commit().await.map_err(|error| seal.fault(error))?;
         }
-        wrote.iter().for_each(|category| self.store.announce(category));
+        for category in &wrote {
+            self.store.announce(category);
+        }
         Ok(Handled { committed: Some(written.last()), ..handled })
     }
 
