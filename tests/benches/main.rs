@@ -58,6 +58,7 @@ async fn in_process(report: &mut Report) -> Outcome {
     if asked::for_any(&replay::NAMES) {
         let folder = tempfile::tempdir()?;
         let replay = replay::Replay::prepare(&folder).await?;
+        let _all = harness::AllCores::take();
         for name in replay::NAMES.into_iter().filter(|name| asked::for_this(name)) {
             report.add(replay.compare(name).await?)?;
         }
@@ -74,6 +75,7 @@ async fn in_process(report: &mut Report) -> Outcome {
         let folder = tempfile::tempdir()?;
         let store = evenfold::connect(&url(&folder, "subscriber.db")).await?;
         subscriber::fill(&store).await?;
+        let _all = harness::AllCores::take();
         report.add(subscriber::compare(subscriber::SQLITE, &store).await?)?;
     }
     if asked::for_this(subscriber::PARALLEL) {

@@ -324,11 +324,15 @@ impl<S: Send + 'static> Projector<S> {
         projection: &mut Projection<S>,
         mut page: Page,
     ) -> Result<(), Error> {
-        while self.reduce_page(projection, &page.messages)? && page.is_full {
+        loop {
+            if !self.reduce_page(projection, &page.messages)? || !page.is_full {
+                return Ok(());
+            }
+            // One page is held, not two.
+            drop(page);
             let from = projection.version.map_or(Position::START, Position::next);
             page = self.read(store, stream, from, self.batch).await?;
         }
-        Ok(())
     }
 
     /// Reads a page, of which no more than is looked at.

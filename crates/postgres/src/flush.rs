@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use crate::connections::Way;
-use crate::error::Whole;
+use crate::error::{Whole, goes_better_alone};
 use crate::row::decode;
 use crate::{Postgres, own};
 
@@ -168,7 +168,7 @@ impl Postgres {
                 Some(Ok(verdicts)) => verdicts,
                 Some(Err(error)) => match Whole::of(&error) {
                     Some(whole) => vec![Verdict::Failed(whole); part.len()],
-                    None if part.len() == 1 => vec![Verdict::Alone],
+                    None if part.len() == 1 || goes_better_alone(&error) => Vec::new(),
                     None => {
                         parts.push(part.split_off(part.len() / 2));
                         parts.push(part);

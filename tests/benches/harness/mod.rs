@@ -8,7 +8,7 @@ mod report;
 
 use std::fmt;
 use std::io;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use evenfold_tests::Outcome;
@@ -43,7 +43,7 @@ impl Pace {
     }
 }
 
-/// Says in which of two processes we are.
+/// Says in which of two processes we are: how many cores there are, in the one that runs on the last.
 const PINNED: &str = "EVENFOLD_BENCH_PINNED";
 
 /// One way to do something: `turn` does it some times and tells how long one time took.
@@ -184,7 +184,7 @@ pub(crate) fn pinned() -> io::Result<Option<ExitCode>> {
     let mut again = Command::new("taskset");
     again.args(["-c", &(cores - 1).to_string()]);
     again.arg(std::env::current_exe()?).args(std::env::args_os().skip(1));
-    match again.env(PINNED, "1").status() {
+    match again.env(PINNED, cores.to_string()).status() {
         Ok(status) if status.success() => Ok(Some(ExitCode::SUCCESS)),
         Ok(_) => Ok(Some(ExitCode::FAILURE)),
         Err(_) => {
@@ -192,4 +192,31 @@ pub(crate) fn pinned() -> io::Result<Option<ExitCode>> {
             Ok(None)
         }
     }
+}
+
+/// All cores, until this is dropped: for what is read in pages from a thread of a database, as it is where
+/// nobody pins anything.
+pub(crate) struct AllCores {
+    count: usize,
+}
+
+impl AllCores {
+    pub(crate) fn take() -> Self {
+        let count = std::env::var(PINNED).ok().and_then(|count| count.parse().ok()).unwrap_or(1);
+        move_to(&format!("0-{}", count - 1));
+        Self { count }
+    }
+}
+
+impl Drop for AllCores {
+    fn drop(&mut self) {
+        move_to(&(self.count - 1).to_string());
+    }
+}
+
+/// Moves all threads of this process; where that cannot be, it was said when it began.
+fn move_to(cores: &str) {
+    let mut taskset = Command::new("taskset");
+    taskset.args(["-acp", cores, &std::process::id().to_string()]).stdout(Stdio::null());
+    taskset.status().ok();
 }
