@@ -67,8 +67,8 @@ fn written(at: i64) -> Transacted {
     Transacted::Written(Position::new(at).unwrap())
 }
 
-#[tokio::test]
-async fn of_a_stream_that_became_shorter_the_state_is_that_of_what_is_left() {
+/// A store that lost the last two of five deposits, and entities that remember all.
+async fn shortened() -> (Frail, Entities<Account>, Entities<Account>) {
     let frail = Frail::new();
     let cached = frail.accounts().cached(EntityCache::of(9));
     let snapshots = frail.accounts().snapshots(Snapshots::every(1));
@@ -77,6 +77,12 @@ async fn of_a_stream_that_became_shorter_the_state_is_that_of_what_is_left() {
     deposit_at_once(&frail.store, [10, 20]).await;
     assert_eq!([balance(&cached).await, balance(&snapshots).await], [36, 36]);
     frail.restore().await;
+    (frail, cached, snapshots)
+}
+
+#[tokio::test]
+async fn of_a_stream_that_became_shorter_the_state_is_that_of_what_is_left() {
+    let (frail, cached, snapshots) = shortened().await;
     assert_eq!([balance(&cached).await, balance(&snapshots).await], [6, 6]);
     let kept = frail.store.messages().last_message(&kept(), None).await.unwrap().unwrap();
     assert!(kept.data().ends_with(r#""entityVersion":2}"#), "the next load finds that");
@@ -87,14 +93,7 @@ async fn of_a_stream_that_became_shorter_the_state_is_that_of_what_is_left() {
 
 #[tokio::test]
 async fn of_a_stream_that_was_rewritten_the_state_is_that_of_what_stands_there() {
-    let frail = Frail::new();
-    let cached = frail.accounts().cached(EntityCache::of(9));
-    let snapshots = frail.accounts().snapshots(Snapshots::every(1));
-    deposit_at_once(&frail.store, [1, 2, 3]).await;
-    frail.back_up();
-    deposit_at_once(&frail.store, [10, 20]).await;
-    assert_eq!([balance(&cached).await, balance(&snapshots).await], [36, 36]);
-    frail.restore().await;
+    let (frail, cached, snapshots) = shortened().await;
     deposit_at_once(&frail.store, [100, 200]).await;
     assert_eq!(cached.transact("1", double).attempts(1).await.unwrap(), written(5));
     assert_eq!([balance(&cached).await, balance(&snapshots).await], [612, 612]);

@@ -209,7 +209,7 @@ impl Whole {
             sqlx::Error::PoolTimedOut => Some(Self::NoConnection),
             sqlx::Error::Configuration(fault) => fault.downcast_ref().cloned().map(Self::Fault),
             sqlx::Error::Database(said) => {
-                let code = said.code().filter(|code| is_passing(code) && !is_of_size(code))?;
+                let code = said.code().filter(|code| is_passing(code))?;
                 Some(Self::Passing(Answer { code: code.into(), said: said.message().into() }))
             }
             _ => None,
@@ -265,11 +265,7 @@ impl DatabaseError for Answer {
 /// Whether a group parts for it: what takes too long together, or meets others in another order, may go
 /// well alone.
 pub(crate) fn goes_better_alone(error: &sqlx::Error) -> bool {
-    code_of(error).is_some_and(|code| is_of_size(&code))
-}
-
-fn is_of_size(code: &str) -> bool {
-    matches!(code, code::DEADLOCK | code::QUERY_CANCELED)
+    has_code(error, code::DEADLOCK) || has_code(error, code::QUERY_CANCELED)
 }
 
 /// Why a write was refused by the store itself, where that is not the fault of a value.

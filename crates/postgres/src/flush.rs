@@ -166,9 +166,10 @@ impl Postgres {
             let verdicts = match self.write_group(&mut part).await {
                 None => continue,
                 Some(Ok(verdicts)) => verdicts,
+                Some(Err(error)) if goes_better_alone(&error) => Vec::new(),
                 Some(Err(error)) => match Whole::of(&error) {
                     Some(whole) => vec![Verdict::Failed(whole); part.len()],
-                    None if part.len() == 1 || goes_better_alone(&error) => Vec::new(),
+                    None if part.len() == 1 => Vec::new(),
                     None => {
                         parts.push(part.split_off(part.len() / 2));
                         parts.push(part);

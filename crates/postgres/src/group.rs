@@ -60,23 +60,12 @@ impl Groups {
         Self { queues: Mutex::default(), late: Arc::new(Semaphore::new(LATE)) }
     }
 
-    /// Takes the turn, if nobody has it.
-    fn enter(&self, category: &Category) -> Found {
-        match self.lock().entry(category.clone()) {
-            Entry::Occupied(queue) => Found::Room(Arc::clone(&queue.get().room)),
-            Entry::Vacant(free) => {
-                free.insert(Queue::new());
-                Found::Turn
-            }
-        }
-    }
-
-    /// The same, and waits for the turn where somebody has it.
-    fn join(&self, category: &Category, waiting: Waiting) -> Found {
+    /// Takes the turn, if nobody has it; else waits for it, as far as there is what is to wait.
+    fn join(&self, category: &Category, waiting: Option<Waiting>) -> Found {
         match self.lock().entry(category.clone()) {
             Entry::Occupied(mut queue) => {
                 let queue = queue.get_mut();
-                queue.waiting.push(waiting);
+                queue.waiting.extend(waiting);
                 Found::Room(Arc::clone(&queue.room))
             }
             Entry::Vacant(free) => {
@@ -253,13 +242,13 @@ impl Postgres {
         let Some(groups) = &self.groups else { return alone().await };
         let category = stream.category();
         let turn = |category| Turn { store: self, groups, category };
-        let Found::Room(room) = groups.enter(&category) else {
+        let Found::Room(room) = groups.join(&category, None) else {
             return turn(category).of(alone()).await;
         };
         let place = place_in(room).await?;
         let (told, verdict) = oneshot::channel();
         let batch = Batch::new(stream, messages, expected, self.schema.has_additions());
-        let Found::Room(_) = groups.join(&category, Waiting { batch, told, place }) else {
+        let Found::Room(_) = groups.join(&category, Some(Waiting { batch, told, place })) else {
             return turn(category).of(alone()).await;
         };
         match verdict.await {
@@ -282,7 +271,7 @@ mod tests {
 
     /// A writer of one message of so many bytes, who waits or not.
     async fn waiting(groups: &Groups, bytes: usize) -> oneshot::Receiver<Verdict> {
-        let Found::Room(room) = groups.enter(&category()) else { panic!("the turn was free") };
+        let Found::Room(room) = groups.join(&category(), None) else { panic!("the turn was free") };
         let data = serde_json::json!({ "text": "-".repeat(bytes) });
         let data = serde_json::value::to_raw_value(&data).unwrap();
         let message = NewMessage::new(uuid::Uuid::from_u128(1), "Deposited", &data).unwrap();
@@ -290,16 +279,19 @@ mod tests {
         let batch = Batch::new(&stream, &[message], ExpectedVersion::Any, true);
         let (told, verdict) = oneshot::channel();
         let place = place_in(room).await.unwrap();
-        assert!(matches!(groups.join(&category(), Waiting { batch, told, place }), Found::Room(_)));
+        assert!(matches!(
+            groups.join(&category(), Some(Waiting { batch, told, place })),
+            Found::Room(_)
+        ));
         verdict
     }
 
     #[tokio::test]
     async fn who_waits_no_more_takes_room_until_the_turn_ends() {
         let groups = Groups::new();
-        assert!(matches!(groups.enter(&category()), Found::Turn));
+        assert!(matches!(groups.join(&category(), None), Found::Turn));
         drop(waiting(&groups, 1).await);
-        let Found::Room(room) = groups.enter(&category()) else { panic!("the turn was free") };
+        let Found::Room(room) = groups.join(&category(), None) else { panic!("the turn was free") };
         assert_eq!(room.available_permits(), ROOM - 1, "its batch is held, so it counts");
         assert!(groups.next(&category()).is_empty(), "nobody would hear of it");
         assert_eq!(room.available_permits(), ROOM);
@@ -308,7 +300,7 @@ mod tests {
     #[tokio::test]
     async fn a_group_is_of_no_more_bytes_than_go_together_and_one_that_is_larger_goes_alone() {
         let groups = Groups::new();
-        assert!(matches!(groups.enter(&category()), Found::Turn));
+        assert!(matches!(groups.join(&category(), None), Found::Turn));
         let mut verdicts = Vec::new();
         for part in [3, 3, 3, 9, 1] {
             verdicts.push(waiting(&groups, (BYTES_TOGETHER / 8) * part).await);

@@ -203,20 +203,20 @@ pub(crate) struct AllCores {
 impl AllCores {
     pub(crate) fn take() -> Self {
         let count = std::env::var(PINNED).ok().and_then(|count| count.parse().ok()).unwrap_or(1);
-        move_to(&format!("0-{}", count - 1));
+        moved(std::process::id(), &format!("0-{}", count - 1));
         Self { count }
     }
 }
 
 impl Drop for AllCores {
     fn drop(&mut self) {
-        move_to(&(self.count - 1).to_string());
+        moved(std::process::id(), &(self.count - 1).to_string());
     }
 }
 
-/// Moves all threads of this process; where that cannot be, it was said when it began.
-fn move_to(cores: &str) {
+/// Moves a process with all its threads; whether that could be done is the answer.
+pub(crate) fn moved(process: impl fmt::Display, cores: &str) -> bool {
     let mut taskset = Command::new("taskset");
-    taskset.args(["-acp", cores, &std::process::id().to_string()]).stdout(Stdio::null());
-    taskset.status().ok();
+    taskset.args(["-acp", cores, &process.to_string()]).stdout(Stdio::null());
+    taskset.status().is_ok_and(|status| status.success())
 }

@@ -4,7 +4,6 @@
 //! alone tells.
 
 use std::fs;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use evenfold::Store;
@@ -12,6 +11,8 @@ use evenfold_postgres::testing::TestDatabase;
 use evenfold_tests::Outcome;
 use evenfold_tests::asked::say;
 use sqlx::{Connection, PgConnection};
+
+use crate::harness::moved;
 
 /// A database with Message DB as its own scripts made it, and one with our schema.
 pub(crate) struct Both {
@@ -41,9 +42,7 @@ impl Core {
             }
             Self::Ours => &ours,
         };
-        let mut taskset = Command::new("taskset");
-        taskset.args(["-cp", core, &main]).stdout(Stdio::null());
-        if !taskset.status().is_ok_and(|status| status.success()) {
+        if !moved(&main, core) {
             say("the server is not pinned to a core: `taskset` is missing or may not")?;
         }
         Ok(())
