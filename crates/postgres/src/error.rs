@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use evenfold_core::Error;
@@ -164,7 +165,10 @@ fn is_out_of_turn(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut => true,
         sqlx::Error::Configuration(fault) => {
-            matches!(fault.downcast_ref(), Some(Fault::NoHost { .. } | Fault::QueueFull { .. }))
+            matches!(
+                fault.downcast_ref(),
+                Some(Fault::NoHost { .. } | Fault::QueueFull { .. } | Fault::TurnTooLate { .. })
+            )
         }
         _ => false,
     }
@@ -192,38 +196,70 @@ fn is_passing(code: &str) -> bool {
     )
 }
 
-/// What befell all who were written together: no answer, or one that is about none of them.
-#[derive(Clone, Debug)]
-pub(crate) enum Whole {
-    Lost(Arc<str>),
-    NoConnection,
-    Fault(Fault),
-    Passing(Answer),
+/// Whom an error of writers who were written together befalls.
+pub(crate) enum Scope {
+    /// One of them, by a value of its own.
+    Item,
+    /// Them together: what takes too long so, or meets others in another order, may go well one by one.
+    Together(Whole),
+    /// All of them, in any company.
+    All(Whole),
 }
 
-impl Whole {
-    /// Nothing where the error may be the fault of one of them.
-    pub(crate) fn of(error: &sqlx::Error) -> Option<Self> {
+impl Scope {
+    pub(crate) fn of(error: &sqlx::Error) -> Self {
         match error {
-            _ if is_lost(error) => Some(Self::Lost(error.to_string().into())),
-            sqlx::Error::PoolTimedOut => Some(Self::NoConnection),
-            sqlx::Error::Configuration(fault) => fault.downcast_ref().cloned().map(Self::Fault),
-            sqlx::Error::Database(said) => {
-                let code = said.code().filter(|code| is_passing(code))?;
-                Some(Self::Passing(Answer { code: code.into(), said: said.message().into() }))
+            sqlx::Error::Io(error) => Self::All(Whole::Io(error.kind(), error.to_string().into())),
+            sqlx::Error::PoolTimedOut => Self::All(Whole::NoConnection),
+            sqlx::Error::PoolClosed => Self::All(Whole::Closed),
+            sqlx::Error::Configuration(fault) => fault
+                .downcast_ref()
+                .map_or(Self::Item, |it| Self::All(Whole::Fault(Fault::clone(it)))),
+            sqlx::Error::Tls(how) => Self::All(Whole::Tls(how.to_string().into())),
+            sqlx::Error::Database(said) => Self::of_code(&said.code().unwrap_or_default(), &**said),
+            _ if is_lost(error) => {
+                Self::All(Whole::Io(io::ErrorKind::Other, error.to_string().into()))
             }
-            _ => None,
+            _ => Self::Item,
         }
     }
+
+    /// By the class, of which some are of the server, the session or the schema, and no value's.
+    fn of_code(code: &str, said: &dyn DatabaseError) -> Self {
+        const OF_ALL: [&str; 13] =
+            ["08", "25", "26", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "XX"];
+        let whole = || {
+            let said = said.message().into();
+            Whole::Answer(Answer { code: code.into(), said })
+        };
+        match code {
+            code::DEADLOCK | code::QUERY_CANCELED => Self::Together(whole()),
+            _ if OF_ALL.iter().any(|class| code.starts_with(class)) => Self::All(whole()),
+            _ => Self::Item,
+        }
+    }
+}
+
+/// What befell more than one: no answer, or one that is about none of them.
+#[derive(Clone, Debug)]
+pub(crate) enum Whole {
+    Io(io::ErrorKind, Arc<str>),
+    NoConnection,
+    Closed,
+    Tls(Arc<str>),
+    Fault(Fault),
+    Answer(Answer),
 }
 
 impl From<Whole> for sqlx::Error {
     fn from(whole: Whole) -> Self {
         match whole {
-            Whole::Lost(how) => Self::Protocol(how.to_string()),
+            Whole::Io(kind, how) => Self::Io(io::Error::new(kind, &*how)),
             Whole::NoConnection => Self::PoolTimedOut,
+            Whole::Closed => Self::PoolClosed,
+            Whole::Tls(how) => Self::Tls((*how).into()),
             Whole::Fault(fault) => Self::Configuration(fault.into()),
-            Whole::Passing(answer) => Self::Database(Box::new(answer)),
+            Whole::Answer(answer) => Self::Database(Box::new(answer)),
         }
     }
 }
@@ -260,12 +296,6 @@ impl DatabaseError for Answer {
     fn kind(&self) -> ErrorKind {
         ErrorKind::Other
     }
-}
-
-/// Whether a group parts for it: what takes too long together, or meets others in another order, may go
-/// well alone.
-pub(crate) fn goes_better_alone(error: &sqlx::Error) -> bool {
-    has_code(error, code::DEADLOCK) || has_code(error, code::QUERY_CANCELED)
 }
 
 /// Why a write was refused by the store itself, where that is not the fault of a value.
@@ -317,4 +347,38 @@ fn has_code(error: &sqlx::Error, code: &str) -> bool {
 
 fn code_of(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope_of(code: &str) -> Scope {
+        let answer = Answer { code: code.into(), said: "as the server said".into() };
+        Scope::of(&sqlx::Error::Database(Box::new(answer)))
+    }
+
+    #[test]
+    fn what_the_server_lacks_befalls_all_and_what_a_value_has_its_writer_alone() {
+        for code in ["53100", "53200", "42501", "42883", "28P01", "25006", "57P01", "XX000"] {
+            assert!(matches!(scope_of(code), Scope::All(_)), "{code}");
+        }
+        for code in ["22P02", "23514", "54000", code::RAISED, "EV001"] {
+            assert!(matches!(scope_of(code), Scope::Item), "{code}");
+        }
+        for code in [code::DEADLOCK, code::QUERY_CANCELED] {
+            assert!(matches!(scope_of(code), Scope::Together(_)), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_all_are_told_is_what_one_would_hear() {
+        let closed = io::Error::new(io::ErrorKind::ConnectionReset, "reset by peer");
+        let (alone, Scope::All(whole)) = (closed.to_string(), Scope::of(&closed.into())) else {
+            panic!("a lost connection is nobody's fault");
+        };
+        let told = sqlx::Error::from(whole);
+        assert!(is_lost(&told), "{told:?}");
+        assert!(told.to_string().contains(&alone), "{told}");
+    }
 }

@@ -3,6 +3,7 @@
 //! Owns the texts alone; `schema.rs` finds the faults.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use evenfold_core::Error;
 
@@ -149,12 +150,24 @@ pub enum Fault {
     /// As many writes of this process to a category as may wait already, and did so for as long as a
     /// connection is waited for.
     #[error(
-        "{waiting} writes of this process to this category wait for those before them, and no room came \
-         free for one more in 10 seconds; is the server slow, or does a transaction hold the lock of a category?"
+        "{waiting} writes of this process to this category wait for those before them, or fewer that are \
+         large, and no room came free for one more in 10 seconds; is the server slow, or does a transaction \
+         hold the lock of a category?"
     )]
     QueueFull {
-        /// How many wait.
+        /// How many may wait.
         waiting: usize,
+    },
+    /// A write waited for those before it of this process to its category twice as long as a connection is
+    /// waited for. Nothing of it was sent.
+    #[error(
+        "the write waited {} seconds for those of this process to its category before it, and was not \
+         sent; is the server slow, or does a transaction hold the lock of a category?",
+        waited.as_secs()
+    )]
+    TurnTooLate {
+        /// For how long.
+        waited: Duration,
     },
     /// The store was opened for reading.
     #[error(

@@ -3,9 +3,8 @@
 //! Owns the statement for an unmodified Message DB; that for our own function is in `own.rs`. Each
 //! writer gets a position, or hears that it was refused and looks for the reason itself. What befalls all
 //! is told to all; of a group with the fault of one, that one writes by itself and hears it. So nobody's
-//! fault is another's.
+//! fault is another's. All of it is within one turn: whom it does not go well with tries nothing beside it.
 
-use std::iter::repeat;
 use std::pin::pin;
 
 use evenfold_core::message::NewMessage;
@@ -15,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use crate::connections::Way;
-use crate::error::{Whole, goes_better_alone};
+use crate::error::{Scope, Whole};
 use crate::row::decode;
 use crate::{Postgres, own};
 
@@ -34,18 +33,15 @@ pub(crate) enum Verdict {
 
 /// A writer who waits.
 pub(crate) struct Waiting {
+    /// Which one it is.
+    pub(crate) number: u64,
     pub(crate) batch: Batch,
     pub(crate) told: oneshot::Sender<Verdict>,
-    /// Given up when it is told, so what waits is bounded even where nobody waits for it any more.
+    /// Given up when it is told.
     pub(crate) place: OwnedSemaphorePermit,
 }
 
 impl Waiting {
-    /// Whether nobody waits for it any more.
-    pub(crate) fn is_forgotten(&self) -> bool {
-        self.told.is_closed()
-    }
-
     pub(crate) fn tell(self, verdict: Verdict) {
         // Who does not wait any more does not hear it.
         self.told.send(verdict).ok();
@@ -158,29 +154,34 @@ impl<'a> Group<'a> {
 }
 
 impl Postgres {
-    /// Writes what has waited together, and tells each what became of it. A group with the fault of one
-    /// of its writers is halved until that one is alone.
+    /// Writes what has waited together, and tells each what became of it.
+    ///
+    /// A group with the fault of one of its writers is halved until that one is alone. One that took too
+    /// long or met others in another order is taken apart, and each is written in turn; the first that does
+    /// not go well even so has waited for what all the others would wait for.
     pub(crate) async fn flush(self, group: Vec<Waiting>) {
         let mut parts = vec![group];
         while let Some(mut part) = parts.pop() {
-            let verdicts = match self.write_group(&mut part).await {
+            let error = match self.write_group(&mut part).await {
                 None => continue,
-                Some(Ok(verdicts)) => verdicts,
-                Some(Err(error)) if goes_better_alone(&error) => Vec::new(),
-                Some(Err(error)) => match Whole::of(&error) {
-                    Some(whole) => vec![Verdict::Failed(whole); part.len()],
-                    None if part.len() == 1 => Vec::new(),
-                    None => {
-                        parts.push(part.split_off(part.len() / 2));
-                        parts.push(part);
-                        continue;
-                    }
-                },
+                Some(Ok(verdicts)) => {
+                    part.into_iter().zip(verdicts).for_each(|(it, verdict)| it.tell(verdict));
+                    continue;
+                }
+                Some(Err(error)) => error,
             };
-            for (waiting, verdict) in
-                part.into_iter().zip(verdicts.into_iter().chain(repeat(Verdict::Alone)))
-            {
-                waiting.tell(verdict);
+            match (Scope::of(&error), part.len()) {
+                (Scope::Item, 1) => tell(part, &Verdict::Alone),
+                (Scope::Item, size) => {
+                    parts.push(part.split_off(size / 2));
+                    parts.push(part);
+                }
+                (Scope::Together(whole), 1) => {
+                    tell(part, &Verdict::Failed(whole.clone()));
+                    tell(parts.drain(..).flatten(), &Verdict::Failed(whole));
+                }
+                (Scope::Together(_), _) => parts.extend(part.into_iter().rev().map(|it| vec![it])),
+                (Scope::All(whole), _) => tell(part, &Verdict::Failed(whole)),
             }
         }
     }
@@ -210,6 +211,10 @@ impl Postgres {
             Either::Right(_) => None,
         }
     }
+}
+
+fn tell(waiting: impl IntoIterator<Item = Waiting>, verdict: &Verdict) {
+    waiting.into_iter().for_each(|it| it.tell(verdict.clone()));
 }
 
 /// As `write_message` does it for each, with nothing installed: one lock, for all are of one category.

@@ -57,6 +57,7 @@ mod group;
 mod within;
 
 mod transaction;
+mod turn;
 
 mod facts;
 mod fault;
@@ -196,10 +197,11 @@ impl Postgres {
     /// Waits for calls under way and closes the connections, for every clone of this store. An
     /// application's own pool is left to it.
     pub async fn close(&self) {
+        // What calls under way announce is told too.
+        self.connections.close().await;
         if let Some(notifier) = &self.notifier {
             notifier.close().await;
         }
-        self.connections.close().await;
     }
 
     /// The way of a statement by itself.

@@ -119,9 +119,13 @@ impl Options {
     /// So while one writer of a category is at it, those who come wait, and then go in one
     /// transaction, up to 1,000 messages at a time. Each has its own outcome as ever: its own
     /// position, its own conflict, its own fault. Who is alone waits for nobody. A call that is dropped
-    /// while it waits writes nothing; one that is dropped later may. Of all categories up to 1,000 calls
-    /// wait at a time; more wait for room among them, for up to 10 seconds, and then [are
-    /// unavailable](evenfold_core::Error::is_unavailable).
+    /// while it waits writes nothing; one that is dropped later may.
+    ///
+    /// To each category up to 1,000 calls wait at a time, or as many as have 62 MB of data; more wait for
+    /// room among them. A write that has no answer for 10 seconds lets the next go on beside it, three of them
+    /// in a store at most: one on a connection that fell silent, say, or one that was begun and is not polled.
+    /// Who found no room for 10 seconds, or whose turn did not come in 20, [is
+    /// unavailable](evenfold_core::Error::is_unavailable), and nothing of it was sent.
     #[must_use]
     pub const fn group_append(mut self, is_wanted: bool) -> Self {
         self.group_append = is_wanted;

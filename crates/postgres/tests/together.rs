@@ -2,8 +2,8 @@
 //! has the outcome that it would have had alone.
 //!
 //! A transaction of another client holds the category back, so that a group is there for certain. The
-//! laws of a store are in `conformance.rs`, whose settings have group append on and off; readers under
-//! load in `counting.rs`.
+//! laws of a store are in `conformance.rs`, readers under load in `counting.rs`, what breaks in
+//! `faults.rs` and `killed.rs`: all with group append on and off.
 
 use std::ops::Range;
 
@@ -12,6 +12,7 @@ use evenfold_core::store::{ReadStore, WriteStore, Written};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
 use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
+use futures::poll;
 use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 
@@ -299,23 +300,46 @@ async fn a_group_that_is_not_answered_leaves_the_turn_to_others_in_time() -> Res
     Ok(())
 }
 
+/// As that of a `select!` which went another way: the turn is in a future that nobody polls.
+#[tokio::test]
+async fn a_write_that_is_begun_and_not_gone_on_with_stops_nobody_for_good() -> Result {
+    let database = TestDatabase::new().await?;
+    let store = Postgres::connect(&database.url()).await?;
+    store.write(&stream("before")?, &messages(0..1)?, ANY).await?;
+    let (stream, batch) = (stream("begun")?, messages(1..2)?);
+    let mut begun = store.write(&stream, &batch, ANY);
+    assert!(poll!(&mut begun).is_pending());
+    for written in writing_each(&store, 20..24).await? {
+        assert_eq!(written.await??, Written::now(Position::START));
+    }
+    assert_eq!(begun.await?, Written::now(Position::START));
+    Ok(())
+}
+
 /// What befalls all, all hear at once: they do not come back each on a connection of its own.
+async fn befalls_all(database: &TestDatabase, setting: &str, said: &str) -> Result {
+    let url = format!("{}&options=-c%20{setting}%3D300ms", database.url());
+    let Held { store, holder: _held, mut watcher, first } = held(&url).await?;
+    let group = writing_each(&store, 0..64).await?;
+    for outcome in std::iter::once(first).chain(group) {
+        let late = outcome.await?;
+        assert!(late.as_ref().is_err_and(Error::is_unavailable), "{late:?}");
+        assert!(late.is_err_and(|late| format!("{late:#}").contains(said)), "without {said}");
+    }
+    let connections = "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'evenfold'";
+    // The pool still asks that of the first whether it is there.
+    let connections = number(&mut watcher, connections).await?;
+    assert!(connections <= 2, "{connections}");
+    store.close().await;
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_befalls_a_group_is_told_to_all_of_it() -> Result {
     for database in homes().await? {
-        let url = database.url() + "&options=-c%20lock_timeout%3D300ms";
-        let Held { store, holder: _held, mut watcher, first } = held(&url).await?;
-        let group = writing_each(&store, 0..64).await?;
-        for outcome in std::iter::once(first).chain(group) {
-            let late = outcome.await?.unwrap_err();
-            assert!(late.is_unavailable(), "{late:?}");
-            assert!(format!("{late:#}").contains("lock timeout"), "{late:#}");
-        }
-        let connections = "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND application_name = 'evenfold'";
-        // The pool still asks that of the first whether it is there.
-        let connections = number(&mut watcher, connections).await?;
-        assert!(connections <= 2, "{connections}");
+        befalls_all(&database, "lock_timeout", "lock timeout").await?;
+        befalls_all(&database, "statement_timeout", "statement timeout").await?;
     }
     Ok(())
 }
