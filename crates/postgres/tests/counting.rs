@@ -15,8 +15,8 @@ use evenfold_core::store::{BatchSize, CategoryQuery, ReadStore, WriteStore};
 use evenfold_core::{
     Category, ExpectedVersion, GlobalPosition, Ids, Position, StreamName, TimeOrderedIds,
 };
-use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
+use evenfold_postgres::{Options, Postgres};
 use serde_json::value::RawValue;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool, PgTransaction};
@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use crate::common::figures;
 use crate::common::locks::waiting;
-use crate::common::{MESSAGE_DB, Result, execute, messages, raw};
+use crate::common::{MESSAGE_DB, Result, execute, in_groups_and_alone, messages, named, raw};
 
 const ANY: ExpectedVersion = ExpectedVersion::Any;
 
@@ -202,9 +202,14 @@ impl fmt::Display for Counted {
     }
 }
 
-async fn count(database: &TestDatabase, categories: u64, locks: bool) -> Result<Counted> {
+async fn count(
+    database: &TestDatabase,
+    options: Options,
+    categories: u64,
+    locks: bool,
+) -> Result<Counted> {
     let seconds = std::env::var("EVENFOLD_COUNTING_SECONDS").map_or(Ok(3), |told| told.parse())?;
-    let store = Postgres::options().connections(20)?.connect(&database.url()).await?;
+    let store = options.connections(20)?.connect(&database.url()).await?;
     let options: PgConnectOptions = database.url().parse()?;
     let options = options.options([("search_path", "message_store,public")]);
     let pool = PgPoolOptions::new().max_connections(8).connect_with(options).await?;
@@ -251,36 +256,47 @@ async fn count(database: &TestDatabase, categories: u64, locks: bool) -> Result<
     })
 }
 
-async fn nothing_is_missed(database: TestDatabase, name: &str, categories: u64) -> Result {
-    let counted = count(&database, categories, true).await?;
-    figures::tell(&format!("postgres-counting-{name}"), &counted)?;
+async fn nothing_is_missed(
+    database: TestDatabase,
+    options: Options,
+    name: &str,
+    categories: u64,
+) -> Result {
+    let counted = count(&database, options, categories, true).await?;
+    figures::tell(&named(name, options), &counted)?;
     assert!(counted.written > 100, "{counted}");
     assert!(counted.missed == 0 && counted.invented == 0, "{counted}");
     assert!(counted.faults.is_empty(), "{counted}\n{:#?}", counted.faults);
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_missed_in_one_category_of_message_db() -> Result {
+async fn nothing_is_missed_in_one_category_of_message_db(options: Options) -> Result {
     let database = TestDatabase::from_template(MESSAGE_DB).await?;
-    nothing_is_missed(database, "message-db-1-category", 1).await
+    nothing_is_missed(database, options, "postgres-counting-message-db-1-category", 1).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_missed_in_eight_categories_of_message_db() -> Result {
+async fn nothing_is_missed_in_eight_categories_of_message_db(options: Options) -> Result {
     let database = TestDatabase::from_template(MESSAGE_DB).await?;
-    nothing_is_missed(database, "message-db-8-categories", 8).await
+    nothing_is_missed(database, options, "postgres-counting-message-db-8-categories", 8).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_missed_in_one_category_of_our_schema() -> Result {
-    nothing_is_missed(TestDatabase::new().await?, "ours-1-category", 1).await
+async fn nothing_is_missed_in_one_category_of_our_schema(options: Options) -> Result {
+    nothing_is_missed(TestDatabase::new().await?, options, "postgres-counting-ours-1-category", 1)
+        .await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_missed_in_eight_categories_of_our_schema() -> Result {
-    nothing_is_missed(TestDatabase::new().await?, "ours-8-categories", 8).await
+async fn nothing_is_missed_in_eight_categories_of_our_schema(options: Options) -> Result {
+    nothing_is_missed(TestDatabase::new().await?, options, "postgres-counting-ours-8-categories", 8)
+        .await
 }
+
+in_groups_and_alone!(
+    nothing_is_missed_in_one_category_of_message_db,
+    nothing_is_missed_in_eight_categories_of_message_db,
+    nothing_is_missed_in_one_category_of_our_schema,
+    nothing_is_missed_in_eight_categories_of_our_schema,
+    a_reader_misses_nothing_of_who_holds_the_lock_long,
+);
 
 /// The same readers and writers, in a Message DB whose lock somebody took out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -289,7 +305,7 @@ async fn much_is_missed_without_the_lock() -> Result {
     let no_lock = "CREATE OR REPLACE FUNCTION acquire_lock(stream_name varchar) RETURNS bigint \
                    LANGUAGE sql AS 'SELECT 0::bigint'";
     execute(&mut raw(&database.url()).await?, no_lock).await?;
-    let counted = count(&database, 1, false).await?;
+    let counted = count(&database, Postgres::options(), 1, false).await?;
     figures::tell("postgres-counting-without-the-lock", &counted)?;
     assert!(counted.missed > 0, "{counted}");
     Ok(())
@@ -326,10 +342,9 @@ async fn a_reader_would_miss_what_is_written_past_the_lock() -> Result {
 }
 
 /// The same course of things, with the lock: the second waits, so nothing can come before the first.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_misses_nothing_of_who_holds_the_lock_long() -> Result {
+async fn a_reader_misses_nothing_of_who_holds_the_lock_long(options: Options) -> Result {
     for database in [TestDatabase::from_template(MESSAGE_DB).await?, TestDatabase::new().await?] {
-        let store = Postgres::connect(&database.url()).await?;
+        let store = options.connect(&database.url()).await?;
         let mut reader = Reader::of(Category::new("counted0")?);
         let mut first = raw(&database.url()).await?;
         let mut watcher = raw(&database.url()).await?;

@@ -7,15 +7,24 @@ use evenfold_core::error::Conflict;
 use evenfold_core::message::NewMessage;
 use evenfold_core::store::{BatchSize, ReadStore, WriteStore, Written};
 use evenfold_core::{Error, ExpectedVersion, Position, StreamName};
-use evenfold_postgres::Postgres;
 use evenfold_postgres::testing::TestDatabase;
+use evenfold_postgres::{Options, Postgres};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgPool};
 use tokio::task::JoinHandle;
 
 use crate::common::locks::waiting;
 use crate::common::wire::{Then, Wire};
-use crate::common::{MESSAGE_DB, Result, execute, message, messages, poll_some, raw};
+use crate::common::{
+    MESSAGE_DB, Result, execute, in_groups_and_alone, message, messages, poll_some, raw,
+};
+
+in_groups_and_alone!(
+    a_backend_terminated_in_mid_write_leaves_the_outcome_to_the_same_call,
+    a_write_whose_answer_is_lost_is_found_by_its_id,
+    a_conflict_behind_an_old_snapshot_is_the_same_conflict,
+    a_dropped_write_lands_whole_or_not_at_all_and_leaves_the_store_healthy,
+);
 
 type Outcome = std::result::Result<Written, Error>;
 
@@ -29,10 +38,11 @@ fn writing(
     tokio::spawn(async move { store.write(&stream, &messages, expected).await })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backend_terminated_in_mid_write_leaves_the_outcome_to_the_same_call() -> Result {
+async fn a_backend_terminated_in_mid_write_leaves_the_outcome_to_the_same_call(
+    options: Options,
+) -> Result {
     let database = TestDatabase::from_template(MESSAGE_DB).await?;
-    let store = Postgres::connect(&database.url()).await?;
+    let store = options.connect(&database.url()).await?;
     let stream = StreamName::new("account-1")?;
     let mut other = raw(&database.url()).await?;
     let mut killer = raw(&database.url()).await?;
@@ -45,8 +55,8 @@ async fn a_backend_terminated_in_mid_write_leaves_the_outcome_to_the_same_call()
         let written = writing(&store, &stream, batch.clone(), ExpectedVersion::Any);
         let pid = waiting(&mut killer).await?;
         sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&mut killer).await?;
-        let lost = written.await?.unwrap_err();
-        assert!(lost.is_unavailable(), "{lost:?}");
+        let lost = written.await?;
+        assert!(lost.as_ref().is_err_and(Error::is_unavailable), "{lost:?}");
         transaction.rollback().await?;
 
         let again = store.write(&stream, &batch, ExpectedVersion::Any).await?;
@@ -58,12 +68,11 @@ async fn a_backend_terminated_in_mid_write_leaves_the_outcome_to_the_same_call()
 
 const LOST: &str = r#"{"word":"lost"}"#;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_whose_answer_is_lost_is_found_by_its_id() -> Result {
+async fn a_write_whose_answer_is_lost_is_found_by_its_id(options: Options) -> Result {
     let database = TestDatabase::from_template(MESSAGE_DB).await?;
     let wire = Wire::to(&database.url(), "lost", Then::HangsUp).await?;
     // With one connection, on which the statements are prepared: the next answer tells of the write.
-    let store = Postgres::options().connections(1)?.connect(&wire.url).await?;
+    let store = options.connections(1)?.connect(&wire.url).await?;
     let stream = StreamName::new("account-1")?;
     for (id, count) in [(0, 1), (10, 3)] {
         store.write(&stream, &messages(id..id + count)?, ExpectedVersion::Any).await?;
@@ -77,19 +86,18 @@ async fn a_write_whose_answer_is_lost_is_found_by_its_id() -> Result {
 
 /// In these levels a writer who waited for the lock does not see what was written meanwhile: the
 /// unique index refuses, or the server does.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_conflict_behind_an_old_snapshot_is_the_same_conflict() -> Result {
+async fn a_conflict_behind_an_old_snapshot_is_the_same_conflict(options: Options) -> Result {
     let database = TestDatabase::from_template(MESSAGE_DB).await?;
     let mut watcher = raw(&database.url()).await?;
     let mut other = raw(&database.url()).await?;
     let mut id = 0;
     for level in ["repeatable read", "serializable"] {
-        let options: PgConnectOptions = database.url().parse()?;
-        let options = options.options([
+        let at: PgConnectOptions = database.url().parse()?;
+        let at = at.options([
             ("search_path", "message_store,public"),
             ("default_transaction_isolation", level),
         ]);
-        let store = Postgres::from_pool(PgPool::connect_with(options).await?).await?;
+        let store = options.open(PgPool::connect_with(at).await?).await?;
         for (count, expected) in [
             (1, ExpectedVersion::NoStream),
             (3, ExpectedVersion::NoStream),
@@ -130,10 +138,11 @@ fn batch_of(round: u128) -> Result<Vec<NewMessage>> {
     messages(round * 100..round * 100 + count)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dropped_write_lands_whole_or_not_at_all_and_leaves_the_store_healthy() -> Result {
+async fn a_dropped_write_lands_whole_or_not_at_all_and_leaves_the_store_healthy(
+    options: Options,
+) -> Result {
     let database = TestDatabase::from_template(MESSAGE_DB).await?;
-    let options = Postgres::options().connections(2)?;
+    let options = options.connections(2)?;
     let store = options.connect(&database.url()).await?;
     let stream = StreamName::new("account-1")?;
     for round in 0_u128..100 {

@@ -5,53 +5,60 @@
 
 use std::time::{Duration, Instant};
 
-use evenfold_postgres::Postgres;
+use evenfold_postgres::{Install, Options};
 use xtask::{Cluster, message_db};
 
 use crate::common::figures;
 use crate::common::load::Load;
-use crate::common::{MESSAGE_DB, Result, execute, raw};
+use crate::common::{MESSAGE_DB, Result, execute, in_groups_and_alone, named, raw};
+
+in_groups_and_alone!(
+    what_was_acknowledged_on_message_db_outlives_the_server,
+    what_was_acknowledged_on_our_schema_outlives_the_server,
+    sixty_four_writers_each_hear_the_truth_on_message_db,
+    sixty_four_writers_each_hear_the_truth_on_our_schema,
+);
 
 /// At least.
 const KILLS: usize = 4;
 /// Calls that are acknowledged between two kills, and before the first and after the last.
 const BETWEEN: u32 = 100;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_on_message_db_outlives_the_server() -> Result {
-    let cluster = Cluster::durable("postgres-killed-message-db")?;
+async fn what_was_acknowledged_on_message_db_outlives_the_server(options: Options) -> Result {
+    let name = named("postgres-killed-message-db", options);
+    let cluster = Cluster::durable(&name)?;
     message_db::install_newest(&cluster)?;
-    let store = Postgres::connect(&cluster.url(MESSAGE_DB)).await?;
+    let store = options.connect(&cluster.url(MESSAGE_DB)).await?;
     assert!(!store.schema().is_ours());
     let load = Load::on(&store);
-    kill_under_load("postgres-killed-message-db", cluster, load).await
+    kill_under_load(&name, cluster, load).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_on_our_schema_outlives_the_server() -> Result {
-    let cluster = Cluster::durable("postgres-killed-ours")?;
-    let store = Postgres::connect(&format!("{}&install=yes", cluster.url("postgres"))).await?;
+async fn what_was_acknowledged_on_our_schema_outlives_the_server(options: Options) -> Result {
+    let name = named("postgres-killed-ours", options);
+    let cluster = Cluster::durable(&name)?;
+    let store = options.install(Install::Missing).connect(&cluster.url("postgres")).await?;
     assert!(store.schema().is_ours());
     let load = Load::on(&store);
-    kill_under_load("postgres-killed-ours", cluster, load).await
+    kill_under_load(&name, cluster, load).await
 }
 
-/// They go together in groups, and each hears of its own write alone.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_four_writers_who_wait_together_each_hear_the_truth_on_message_db() -> Result {
-    let cluster = Cluster::durable("postgres-killed-crowd-message-db")?;
+/// In groups, each hears of its own write alone.
+async fn sixty_four_writers_each_hear_the_truth_on_message_db(options: Options) -> Result {
+    let name = named("postgres-killed-crowd-message-db", options);
+    let cluster = Cluster::durable(&name)?;
     message_db::install_newest(&cluster)?;
-    let store = Postgres::connect(&cluster.url(MESSAGE_DB)).await?;
+    let store = options.connect(&cluster.url(MESSAGE_DB)).await?;
     let load = Load::of_one_category(64, &store);
-    kill_under_load("postgres-killed-crowd-message-db", cluster, load).await
+    kill_under_load(&name, cluster, load).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_four_writers_who_wait_together_each_hear_the_truth_on_our_schema() -> Result {
-    let cluster = Cluster::durable("postgres-killed-crowd-ours")?;
-    let store = Postgres::connect(&format!("{}&install=yes", cluster.url("postgres"))).await?;
+async fn sixty_four_writers_each_hear_the_truth_on_our_schema(options: Options) -> Result {
+    let name = named("postgres-killed-crowd-ours", options);
+    let cluster = Cluster::durable(&name)?;
+    let store = options.install(Install::Missing).connect(&cluster.url("postgres")).await?;
     let load = Load::of_one_category(64, &store);
-    kill_under_load("postgres-killed-crowd-ours", cluster, load).await
+    kill_under_load(&name, cluster, load).await
 }
 
 async fn kill_under_load(name: &str, mut cluster: Cluster, mut load: Load) -> Result {

@@ -45,9 +45,9 @@ const LONG: &[Long] = &[
     of_ours("leased_group", 3),
     of_ours("parked_group", 2),
     of_ours("memory_flat_subscriber", 1),
-    of_postgres("counting::", 5, COUNTING),
+    of_postgres("counting::", 9, COUNTING),
     of_postgres("merged::", 2, COUNTING),
-    of_postgres("killed::", 2, SECONDS),
+    of_postgres("killed::", 8, SECONDS),
     of_testkit("simulation", "every_law_is_kept_in_every_world"),
 ];
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 use evenfold_core::Error;
 use evenfold_core::message::NewMessage;
 use evenfold_postgres::testing::TestDatabase;
-use evenfold_postgres::{Install, Postgres};
+use evenfold_postgres::{Install, Options, Postgres};
 use futures::future::BoxFuture;
 use futures::poll;
 use serde_json::value::RawValue;
@@ -40,6 +40,38 @@ pub(crate) fn messages(ids: Range<u128>) -> Result<Vec<NewMessage>> {
 pub(crate) fn message(id: u128, data: &str) -> Result<NewMessage> {
     let data = RawValue::from_string(data.into())?;
     Ok(NewMessage::new(Uuid::from_u128(id), "Deposited", &data)?)
+}
+
+/// Two tests of each of these functions, which take options: of a store that writes in groups, and of one
+/// that does not.
+macro_rules! in_groups_and_alone {
+    ($($test:ident),+ $(,)?) => {
+        mod in_groups {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() -> $crate::common::Result {
+                    super::$test(evenfold_postgres::Postgres::options()).await
+                }
+            )+
+        }
+
+        mod alone {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() -> $crate::common::Result {
+                    super::$test(evenfold_postgres::Postgres::options().group_append(false)).await
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) use in_groups_and_alone;
+
+/// The name of such a test's figures.
+pub(crate) fn named(name: &str, options: Options) -> String {
+    let way = if options == Postgres::options() { "" } else { "-alone" };
+    format!("{name}{way}")
 }
 
 /// A connection of the server's owner that knows nothing of evenfold, but where Message DB is.
