@@ -131,6 +131,7 @@ pub(crate) async fn stream_page(
     has_metadata: bool,
 ) -> Result<Vec<Recorded>, Error> {
     query_messages!(
+        of = stream,
         metadata = "CASE WHEN $4 THEN m.metadata::text END",
         "WHERE m.stream_name = $1 AND m.position >= $2 ORDER BY m.position LIMIT $3",
         stream.require_id()?.as_str(),

@@ -3,6 +3,8 @@
 //! Owns the list of columns, which every read shares. What stands behind `FROM messages` is with
 //! the read that asks it.
 
+use std::mem;
+
 use evenfold_core::message::Recorded;
 use evenfold_core::{GlobalPosition, Position, StreamName};
 use sqlx::error::BoxDynError;
@@ -14,24 +16,32 @@ use uuid::Uuid;
 /// A checked query for whole messages: the SQL behind `FROM message_store.messages AS m`, and its
 /// arguments. The server prints the documents as text, which nobody here parses again.
 ///
-/// `metadata = …` says in SQL what is read of the metadata, `m.metadata::text` unless it is said.
+/// `metadata = …` says in SQL what is read of the metadata, `m.metadata::text` unless it is said; and
+/// `of = …` that all are of this stream, whose name the server need not tell with each.
 macro_rules! query_messages {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
         $crate::row::query_messages!(metadata = "m.metadata::text", $rest $(, $argument)*)
     };
     (metadata = $metadata:literal, $rest:literal $(, $argument:expr)* $(,)?) => {
+        $crate::row::query_messages!(@ "m.stream_name", $metadata, $rest $(, $argument)*)
+            .try_map($crate::row::Row::into_recorded)
+    };
+    (of = $stream:expr, metadata = $metadata:literal, $rest:literal $(, $argument:expr)* $(,)?) => {
+        $crate::row::query_messages!(@ "''", $metadata, $rest $(, $argument)*)
+            .try_map(|row: $crate::row::Row| row.into_recorded_of($stream.clone()))
+    };
+    (@ $name:literal, $metadata:literal, $rest:literal $(, $argument:expr)*) => {
         sqlx::query_as!(
             $crate::row::Row,
             r#"
             SELECT
-                m.id AS "id!", m.stream_name AS "stream_name!", m.type AS "message_type!",
+                m.id AS "id!", "# + $name + r#" AS "stream_name!", m.type AS "message_type!",
                 m.position AS "position!", m.global_position AS "global_position!",
                 m.time AS "time!: crate::row::Time", m.data::text AS data, "# + $metadata + r#" AS metadata
             FROM message_store.messages AS m
             "# + $rest,
             $($argument),*
         )
-        .try_map($crate::row::Row::into_recorded)
     };
 }
 
@@ -51,10 +61,15 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn into_recorded(self) -> Result<Recorded, sqlx::Error> {
+    pub(crate) fn into_recorded(mut self) -> Result<Recorded, sqlx::Error> {
+        let stream_name = StreamName::stored(mem::take(&mut self.stream_name));
+        self.into_recorded_of(stream_name)
+    }
+
+    pub(crate) fn into_recorded_of(self, stream_name: StreamName) -> Result<Recorded, sqlx::Error> {
         Ok(Recorded {
             id: self.id,
-            stream_name: StreamName::stored(self.stream_name),
+            stream_name,
             message_type: self.message_type.into(),
             position: Position::new(self.position).map_err(decode)?,
             global_position: GlobalPosition::new(self.global_position).map_err(decode)?,

@@ -98,6 +98,7 @@ pub(crate) async fn stream_page(
     has_metadata: bool,
 ) -> Result<Vec<Recorded>, Error> {
     query_messages!(
+        of = stream,
         metadata = "CASE WHEN ?4 THEN metadata END",
         "WHERE stream_name = ?1 AND position >= ?2 ORDER BY position LIMIT ?3",
         stream.require_id()?.as_str(),

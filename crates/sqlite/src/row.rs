@@ -3,6 +3,8 @@
 //! Owns the list of columns, which every read shares. What stands behind `FROM messages` is with
 //! the read that asks it.
 
+use std::mem;
+
 use evenfold_core::message::Recorded;
 use evenfold_core::{GlobalPosition, Position, StreamName};
 use time::OffsetDateTime;
@@ -10,24 +12,32 @@ use uuid::Uuid;
 
 /// A checked query for whole messages: the SQL behind `FROM messages`, and its arguments.
 ///
-/// `metadata = …` says in SQL what is read of the metadata, all unless it is said.
+/// `metadata = …` says in SQL what is read of the metadata, all unless it is said; and `of = …` that all
+/// are of this stream, whose name need not come with each.
 macro_rules! query_messages {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
         $crate::row::query_messages!(metadata = "metadata", $rest $(, $argument)*)
     };
     (metadata = $metadata:literal, $rest:literal $(, $argument:expr)* $(,)?) => {
+        $crate::row::query_messages!(@ "stream_name", $metadata, $rest $(, $argument)*)
+            .try_map($crate::row::Row::into_recorded)
+    };
+    (of = $stream:expr, metadata = $metadata:literal, $rest:literal $(, $argument:expr)* $(,)?) => {
+        $crate::row::query_messages!(@ "''", $metadata, $rest $(, $argument)*)
+            .try_map(|row: $crate::row::Row| row.into_recorded_of($stream.clone()))
+    };
+    (@ $name:literal, $metadata:literal, $rest:literal $(, $argument:expr)*) => {
         sqlx::query_as!(
             $crate::row::Row,
             r#"
             SELECT
-                id AS "id!: uuid::Uuid", stream_name AS "stream_name!", type AS "message_type!",
+                id AS "id!: uuid::Uuid", "# + $name + r#" AS "stream_name!: String", type AS "message_type!",
                 position AS "position!", global_position AS "global_position!", time AS "time!",
                 data, "# + $metadata + r#" AS metadata
             FROM messages
             "# + $rest,
             $($argument),*
         )
-        .try_map($crate::row::Row::into_recorded)
     };
 }
 
@@ -46,10 +56,15 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn into_recorded(self) -> Result<Recorded, sqlx::Error> {
+    pub(crate) fn into_recorded(mut self) -> Result<Recorded, sqlx::Error> {
+        let stream_name = StreamName::stored(mem::take(&mut self.stream_name));
+        self.into_recorded_of(stream_name)
+    }
+
+    pub(crate) fn into_recorded_of(self, stream_name: StreamName) -> Result<Recorded, sqlx::Error> {
         Ok(Recorded {
             id: self.id,
-            stream_name: StreamName::stored(self.stream_name),
+            stream_name,
             message_type: self.message_type.into(),
             position: Position::new(self.position).map_err(decode)?,
             global_position: GlobalPosition::new(self.global_position).map_err(decode)?,
