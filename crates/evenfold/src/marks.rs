@@ -116,8 +116,11 @@ pub(crate) async fn send(
     // What was sent more than once may repeat what this call wrote; and ids that were drawn for it can
     // only repeat that.
     let may_be_ours = sent_again || written.is_uncertain();
-    if may_be_ours && ids.is_none() {
-        written = Written::now(written.last());
+    if may_be_ours && written.is_repetition() {
+        written = match ids {
+            Some(_) => written.after_lost_reply(),
+            None => Written::now(written.last()),
+        };
     }
     if may_be_ours || !written.is_repetition() {
         store.announce(&stream.category());

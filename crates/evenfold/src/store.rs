@@ -315,7 +315,8 @@ impl Write<'_> {
     ///
     /// Nothing is sent again where the reply is lost, for that loses the transaction too. A transaction
     /// that was rolled back may be made again with the same writes. Nobody is woken, for only the
-    /// application knows when it commits; it may [announce](Store::announce) it then.
+    /// application knows when it commits; it may [announce](Store::announce) it then. What a handler writes
+    /// through its [`Context`](crate::handler::Context), the subscriber announces after the commit.
     ///
     /// # Errors
     ///

@@ -46,7 +46,7 @@ pub enum Transacted {
     /// It was nothing: no message was written.
     Nothing,
     /// The message that it follows, or the request that it is identified by, had been decided on
-    /// before: nothing was written again.
+    /// before: nothing was written again. Or by this call, where a reply was lost on the way.
     Before,
 }
 

@@ -2,12 +2,15 @@
 //!
 //! Owns [`Snapshots`]. The forms in which they are kept are `core/snapshot/`.
 
+use std::time::Duration;
+
 use evenfold_core::Ids;
 use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::projector::Projection;
 use evenfold_core::reducer::Reducer;
 use evenfold_core::snapshot::{Dialect, Snapshot, note_last, notes_shape};
 use evenfold_core::store::{BatchSize, MessageStore, ReadStore};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{Category, Error, ExpectedVersion, Position, StreamName, telemetry};
@@ -15,6 +18,9 @@ use crate::{Category, Error, ExpectedVersion, Position, StreamName, telemetry};
 /// How many snapshots are looked at for one of our own, where the last one is not: of a release beside
 /// this one whose state has another shape, or of another client.
 const LOOK_BACK: i64 = 10;
+
+/// How long a load waits for its state to be kept.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// How the states of entities are kept as messages, for
 /// [`Entities::snapshots`](crate::Entities::snapshots).
@@ -161,13 +167,19 @@ impl<S> Keeper<S> {
 impl Due {
     /// Writes it; whether that was done is the answer.
     ///
-    /// A snapshot is no part of the truth: what goes wrong here is told, and nothing else.
+    /// A snapshot is no part of the truth: what goes wrong here is told, and nothing else. Nor is a load
+    /// held up by a store that reads and does not write, as one whose standby is gone.
     pub(super) async fn write(self, store: &dyn MessageStore) -> bool {
         let Self { stream, message } = self;
-        let written = match message {
-            Ok(message) => store.write(&stream, &[message], ExpectedVersion::Any).await.map(drop),
-            Err(error) => Err(error),
+        let write = async {
+            let message = [message?];
+            let written = store.write(&stream, &message, ExpectedVersion::Any);
+            let in_time = timeout(WRITTEN_WITHIN, written).await;
+            in_time
+                .map_err(|error| Error::unavailable(format!("writing `{stream}`"), error))?
+                .map(drop)
         };
+        let written = write.await;
         written.inspect_err(|error| telemetry::snapshot_not_kept(&stream, error)).is_ok()
     }
 }
