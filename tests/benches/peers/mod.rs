@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use evenfold_tests::Outcome;
 use evenfold_tests::asked;
+use tokio::time::timeout;
 
 use crate::harness::{Pace, Report, compare_at};
 use crate::postgres::server::Core;
@@ -37,7 +38,7 @@ const LONG_LOG: u32 = 1_000_000;
 /// A turn that takes longer than this is not taken as often, and one that would take so long is not
 /// taken at all.
 const LONG: Duration = Duration::from_secs(2);
-const TOO_LONG: Duration = Duration::from_mins(2);
+const TOO_LONG: Duration = Duration::from_mins(1);
 
 /// To make the long log takes a peer no longer, or it is not asked to read it.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -80,7 +81,7 @@ async fn long(report: &mut Report, programs: &[Program]) -> Outcome {
             Some(ours) => &*ours,
             none => &*none.insert(Ours::prepare(LONG_LOG, Core::Another).await?),
         };
-        let Ok(prepared) = tokio::time::timeout(PATIENCE, peer.prepare(LONG_LOG)).await else {
+        let Ok(prepared) = timeout(PATIENCE, peer.prepare(LONG_LOG)).await else {
             let took = format!("not done, for the log was not made in {} s", PATIENCE.as_secs());
             report.note(format!("{called}: {}: {took}", peer.version))?;
             continue;
@@ -119,6 +120,11 @@ async fn compare(
         let would = (first * times).as_secs();
         let note = format!("{called}: {}: not done, for it would take {would} s", peer.version);
         return Ok(report.note(note)?);
+    }
+    // A peer whose pages are the slower the further it reads is not seen by its first.
+    if few < times && timeout(TOO_LONG, peer.ask(work, times)).await.is_err() {
+        let longer = format!("not done, for it takes more than {} s", TOO_LONG.as_secs());
+        return Ok(report.note(format!("{called}: {}: {longer}", peer.version))?);
     }
     let pace = if first * times > LONG { Pace::Slowest } else { Pace::Slow };
     let name = name(called, peer);
