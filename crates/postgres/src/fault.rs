@@ -159,10 +159,10 @@ pub enum Fault {
         waiting: usize,
     },
     /// A write waited for those before it of this process to its category twice as long as a connection is
-    /// waited for. Nothing of it was sent.
+    /// waited for. It was not sent then.
     #[error(
-        "the write waited {} seconds for those of this process to its category before it, and was not \
-         sent; is the server slow, or does a transaction hold the lock of a category?",
+        "the write waited {} seconds for those of this process to its category before it; is the server \
+         slow, or does a transaction hold the lock of a category?",
         waited.as_secs()
     )]
     TurnTooLate {

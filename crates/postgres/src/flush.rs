@@ -10,7 +10,7 @@ use std::pin::pin;
 use evenfold_core::message::NewMessage;
 use evenfold_core::{ExpectedVersion, Position, StreamName};
 use futures::future::{Either, select};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::connections::Way;
@@ -33,19 +33,14 @@ pub(crate) enum Verdict {
 
 /// A writer who waits.
 pub(crate) struct Waiting {
-    /// Which one it is.
-    pub(crate) number: u64,
     pub(crate) batch: Batch,
     pub(crate) told: oneshot::Sender<Verdict>,
-    /// Given up when it is told.
-    pub(crate) place: OwnedSemaphorePermit,
 }
 
 impl Waiting {
     pub(crate) fn tell(self, verdict: Verdict) {
         // Who does not wait any more does not hear it.
         self.told.send(verdict).ok();
-        drop(self.place);
     }
 }
 
@@ -157,14 +152,16 @@ impl Postgres {
     /// Writes what has waited together, and tells each what became of it.
     ///
     /// A group with the fault of one of its writers is halved until that one is alone. One that took too
-    /// long or met others in another order is taken apart, and each is written in turn; the first that does
-    /// not go well even so has waited for what all the others would wait for.
+    /// long or met others in another order is taken apart, and each is written in turn; when two in a row do
+    /// not go well even so, the others would wait for the same.
     pub(crate) async fn flush(self, group: Vec<Waiting>) {
         let mut parts = vec![group];
+        let mut has_failed = false;
         while let Some(mut part) = parts.pop() {
             let error = match self.write_group(&mut part).await {
                 None => continue,
                 Some(Ok(verdicts)) => {
+                    has_failed = false;
                     part.into_iter().zip(verdicts).for_each(|(it, verdict)| it.tell(verdict));
                     continue;
                 }
@@ -176,12 +173,21 @@ impl Postgres {
                     parts.push(part.split_off(size / 2));
                     parts.push(part);
                 }
-                (Scope::Together(whole), 1) => {
-                    tell(part, &Verdict::Failed(whole.clone()));
-                    tell(parts.drain(..).flatten(), &Verdict::Failed(whole));
+                (Scope::Together(_), 2..) => {
+                    parts.extend(part.into_iter().rev().map(|it| vec![it]));
                 }
-                (Scope::Together(_), _) => parts.extend(part.into_iter().rev().map(|it| vec![it])),
-                (Scope::All(whole), _) => tell(part, &Verdict::Failed(whole)),
+                (Scope::Together(whole), _) if !has_failed => {
+                    has_failed = true;
+                    tell(part, &Verdict::Failed(whole));
+                }
+                // With another connection it may go well.
+                (Scope::All(whole @ Whole::Io(..)), _) => tell(part, &Verdict::Failed(whole)),
+                (Scope::Together(whole) | Scope::All(whole), _) => {
+                    tell(
+                        part.into_iter().chain(parts.drain(..).flatten()),
+                        &Verdict::Failed(whole),
+                    );
+                }
             }
         }
     }

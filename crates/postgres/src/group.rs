@@ -35,15 +35,23 @@ const LATE: usize = 3;
 /// The writers who wait, by category; there is an entry where somebody has the turn.
 pub(crate) struct Groups {
     queues: Mutex<HashMap<Category, Queue>>,
-    late: Arc<Semaphore>,
+    pub(crate) late: Arc<Semaphore>,
     /// How many have waited, so that each has a number.
     pub(crate) waited: AtomicU64,
 }
 
 struct Queue {
     holder: Arc<Holder>,
-    waiting: Vec<Waiting>,
+    waiting: Vec<Queued>,
     room: Arc<Semaphore>,
+}
+
+/// One who waits, with a number and a place that it has until its turn comes.
+pub(crate) struct Queued {
+    pub(crate) number: u64,
+    pub(crate) waiting: Waiting,
+    #[expect(dead_code, reason = "it is given back when this is dropped")]
+    pub(crate) place: OwnedSemaphorePermit,
 }
 
 /// Somebody who has the turn, or had it and is late.
@@ -67,7 +75,7 @@ impl Groups {
     }
 
     /// Takes the turn, if nobody has it; else waits for it, as far as there is what is to wait.
-    pub(crate) fn join(&self, category: &Category, waiting: Option<Waiting>) -> Found {
+    pub(crate) fn join(&self, category: &Category, waiting: Option<Queued>) -> Found {
         match self.lock().entry(category.clone()) {
             Entry::Occupied(mut queue) => {
                 let queue = queue.get_mut();
@@ -88,15 +96,15 @@ impl Groups {
         let mut all = self.lock();
         let queue = all.get_mut(category).filter(|queue| queue.is_held_by(holder))?;
         let (mut group, mut size, mut bytes) = (Vec::new(), 0, 0);
-        for waiting in std::mem::take(&mut queue.waiting) {
-            let batch = &waiting.batch;
+        for queued in std::mem::take(&mut queue.waiting) {
+            let batch = &queued.waiting.batch;
             let fits = size + batch.size() <= TOGETHER && bytes + batch.bytes() <= BYTES_TOGETHER;
             if (group.is_empty() || fits) && batch.goes_with(&group) {
                 size += batch.size();
                 bytes += batch.bytes();
-                group.push(waiting);
+                group.push(queued.waiting);
             } else {
-                queue.waiting.push(waiting);
+                queue.waiting.push(queued);
             }
         }
         if group.is_empty() {
@@ -142,7 +150,7 @@ impl Groups {
             && queue.get().is_held_by(holder)
         {
             let waiting = queue.remove().waiting;
-            for waiting in waiting {
+            for Queued { waiting, .. } in waiting {
                 waiting.tell(Verdict::Alone);
             }
         }
@@ -152,7 +160,7 @@ impl Groups {
     pub(crate) fn forget(&self, category: &Category, number: u64) -> bool {
         let mut all = self.lock();
         let Some(queue) = all.get_mut(category) else { return false };
-        let place = queue.waiting.iter().position(|waiting| waiting.number == number);
+        let place = queue.waiting.iter().position(|queued| queued.number == number);
         place.map(|place| queue.waiting.remove(place)).is_some()
     }
 
@@ -189,7 +197,8 @@ impl Holder {
     }
 }
 
-/// A place to wait in, and one more for each [`PLACE`] of bytes.
+/// A place to wait in, and one more for each [`PLACE`] of bytes. What does not fit into the room takes
+/// all of it.
 ///
 /// # Errors
 ///
@@ -207,7 +216,7 @@ pub(crate) async fn place_in(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::atomic::Ordering;
 
     use evenfold_core::message::NewMessage;
@@ -218,18 +227,18 @@ mod tests {
     use crate::flush::Batch;
     use crate::turn::Wait;
 
-    fn category() -> Category {
+    pub(crate) fn category() -> Category {
         "account".parse().unwrap()
     }
 
     /// Takes the turn.
-    fn turn(groups: &Groups) -> Arc<Holder> {
+    pub(crate) fn turn(groups: &Groups) -> Arc<Holder> {
         let Found::Turn(holder) = groups.join(&category(), None) else { panic!("it is taken") };
         holder
     }
 
     /// A writer of one message of so many bytes, who waits.
-    async fn waiting(groups: &Groups, bytes: usize) -> oneshot::Receiver<Verdict> {
+    pub(crate) async fn waiting(groups: &Groups, bytes: usize) -> oneshot::Receiver<Verdict> {
         let Found::Room(room) = groups.join(&category(), None) else { panic!("the turn was free") };
         let data = serde_json::json!({ "text": "-".repeat(bytes) });
         let data = serde_json::value::to_raw_value(&data).unwrap();
@@ -239,8 +248,8 @@ mod tests {
         let (told, verdict) = oneshot::channel();
         let number = groups.waited.fetch_add(1, Ordering::Relaxed);
         let place = place_in(room, bytes).await.unwrap();
-        let waiting = Waiting { number, batch, told, place };
-        assert!(matches!(groups.join(&category(), Some(waiting)), Found::Room(_)));
+        let queued = Queued { number, waiting: Waiting { batch, told }, place };
+        assert!(matches!(groups.join(&category(), Some(queued)), Found::Room(_)));
         verdict
     }
 

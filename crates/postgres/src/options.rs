@@ -125,7 +125,7 @@ impl Options {
     /// room among them. A write that has no answer for 10 seconds lets the next go on beside it, three of them
     /// in a store at most: one on a connection that fell silent, say, or one that was begun and is not polled.
     /// Who found no room for 10 seconds, or whose turn did not come in 20, [is
-    /// unavailable](evenfold_core::Error::is_unavailable), and nothing of it was sent.
+    /// unavailable](evenfold_core::Error::is_unavailable).
     #[must_use]
     pub const fn group_append(mut self, is_wanted: bool) -> Self {
         self.group_append = is_wanted;

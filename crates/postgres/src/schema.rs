@@ -98,8 +98,8 @@ async fn see(on: &Connections) -> Result<Seen, sqlx::Error> {
                 SELECT bool_and(has_function_privilege(function.oid, 'EXECUTE'))
                 FROM pg_catalog.pg_proc AS function
                 WHERE function.pronamespace = schema.oid AND function.proname IN (
-                    'acquire_lock', 'append_messages', 'category', 'message_store_version',
-                    'stream_version', 'write_message'
+                    'acquire_lock', 'append_items', 'append_messages', 'category',
+                    'message_store_version', 'stream_version', 'write_message'
                 )
             ), false) AS "may_call!",
             coalesce(has_table_privilege(bookkeeping.oid, 'SELECT'), true) AS "may_read_books!",

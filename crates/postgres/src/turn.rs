@@ -20,8 +20,11 @@ use tokio::time::timeout;
 use crate::Postgres;
 use crate::fault::Fault;
 use crate::flush::{Batch, Verdict, Waiting};
-use crate::group::{Found, Groups, Holder, place_in};
+use crate::group::{Found, Groups, Holder, Queued, place_in};
 use crate::options::PATIENCE;
+
+/// What a message takes beside its data, more or less.
+const BESIDE: usize = 500;
 
 /// One who waits. When it waits no more, nothing of it is kept.
 pub(crate) struct Wait<'s> {
@@ -35,6 +38,29 @@ impl Wait<'_> {
     /// Whether it waited until now.
     fn give_up(&self) -> bool {
         self.groups.forget(self.category, self.number)
+    }
+
+    /// What one who waits hears. The turn of another may be late and nobody there to say so: it is in the
+    /// future of a caller, who may hold that and go on with something else. Then one of those who wait takes
+    /// it over, and the others wait as long again.
+    async fn verdict(
+        mut self,
+        mut verdict: oneshot::Receiver<Verdict>,
+        begin: impl Fn(Arc<Holder>),
+    ) -> Result<Verdict, sqlx::Error> {
+        let mut waited = Duration::ZERO;
+        loop {
+            if let Ok(told) = timeout(PATIENCE, &mut verdict).await {
+                self.is_over = true;
+                return told.map_err(|_| sqlx::Error::WorkerCrashed);
+            }
+            waited += PATIENCE;
+            if let Some(holder) = self.groups.take_over(self.category) {
+                begin(holder);
+            } else if waited > PATIENCE && self.give_up() {
+                return Err(sqlx::Error::Configuration(Fault::TurnTooLate { waited }.into()));
+            }
+        }
     }
 }
 
@@ -151,46 +177,61 @@ impl Postgres {
             Found::Turn(holder) => return turn(holder).of(alone()).await,
             Found::Room(room) => room,
         };
-        let bytes = messages.iter().filter_map(NewMessage::stored_data).map(str::len).sum();
-        let place = place_in(room, bytes).await?;
+        let data = messages.iter().filter_map(NewMessage::stored_data).map(str::len);
+        let place = place_in(room, data.sum::<usize>() + messages.len() * BESIDE).await?;
         let (told, verdict) = oneshot::channel();
-        let number = groups.waited.fetch_add(1, Ordering::Relaxed);
         let batch = Batch::new(stream, messages, expected, self.schema.has_additions());
+        let number = groups.waited.fetch_add(1, Ordering::Relaxed);
         let wait = Wait { groups, category, number, is_over: false };
-        if let Found::Turn(holder) =
-            groups.join(category, Some(Waiting { number, batch, told, place }))
-        {
+        let queued = Queued { number, waiting: Waiting { batch, told }, place };
+        if let Found::Turn(holder) = groups.join(category, Some(queued)) {
             return turn(holder).of(alone()).await;
         }
-        match self.verdict(groups, wait, verdict).await? {
+        let begin = |holder| Turns::begin(self, groups, category.clone(), holder);
+        match wait.verdict(verdict, begin).await? {
             Verdict::Stands(last) => Ok(Some(last)),
             Verdict::Refused => Ok(None),
             Verdict::Alone => alone().await,
             Verdict::Failed(whole) => Err(whole.into()),
         }
     }
+}
 
-    /// What one who waits hears. The turn of another may be late and nobody there to say so: it is in the
-    /// future of a caller, who may hold that and go on with something else. Then one of those who wait takes
-    /// it over, and the others wait as long again.
-    async fn verdict(
-        &self,
-        groups: &Arc<Groups>,
-        mut wait: Wait<'_>,
-        mut verdict: oneshot::Receiver<Verdict>,
-    ) -> Result<Verdict, sqlx::Error> {
-        let mut waited = Duration::ZERO;
-        loop {
-            if let Ok(told) = timeout(PATIENCE, &mut verdict).await {
-                wait.is_over = true;
-                return told.map_err(|_| sqlx::Error::WorkerCrashed);
-            }
-            waited += PATIENCE;
-            if let Some(holder) = groups.take_over(wait.category) {
-                Turns::begin(self, groups, wait.category.clone(), holder);
-            } else if waited > PATIENCE && wait.give_up() {
-                return Err(sqlx::Error::Configuration(Fault::TurnTooLate { waited }.into()));
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::group::tests::{category, turn, waiting};
+
+    /// One who waits behind a turn that does not end, and what it heard after how many seconds.
+    async fn waits(groups: &Groups) -> (Result<Verdict, sqlx::Error>, u64, Vec<Arc<Holder>>) {
+        let (category, begun) = (category(), Mutex::new(Vec::new()));
+        let verdict = waiting(groups, 1).await;
+        let wait = Wait { groups, category: &category, number: 0, is_over: false };
+        let since = tokio::time::Instant::now();
+        let heard = wait.verdict(verdict, |holder| begun.lock().unwrap().push(holder)).await;
+        (heard, since.elapsed().as_secs(), begun.into_inner().unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whose_turn_does_not_come_is_told_so_and_is_written_by_nobody() {
+        let groups = Groups::new();
+        let held = turn(&groups);
+        let _all = groups.late.try_acquire_many(3).unwrap();
+        let (heard, seconds, begun) = waits(&groups).await;
+        let late = heard.unwrap_err().to_string();
+        assert!(late.contains("waited 20 seconds"), "{late}");
+        assert_eq!((seconds, begun.len()), (20, 0));
+        assert!(groups.next(&category(), &held).is_none(), "it waits no more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_takes_over_the_turn_of_one_who_is_late() {
+        let groups = Groups::new();
+        let _held = turn(&groups);
+        let (heard, seconds, begun) = waits(&groups).await;
+        assert!(heard.is_err(), "the turn that was taken over did not end either");
+        assert_eq!((seconds, begun.len()), (40, 3), "each 10 seconds, so long as there is leave");
     }
 }

@@ -44,7 +44,12 @@ struct Held {
 
 /// Another client holds the category back, and one writer waits for that client.
 async fn held(url: &str) -> Result<Held> {
-    let (mut holder, mut watcher) = (raw(url).await?, raw(url).await?);
+    held_from(url, url).await
+}
+
+/// The same, where the others come by another URL than the store.
+async fn held_from(others: &str, url: &str) -> Result<Held> {
+    let (mut holder, mut watcher) = (raw(others).await?, raw(others).await?);
     execute(&mut holder, "BEGIN; SELECT acquire_lock('account-9')").await?;
     let store = Postgres::connect(url).await?;
     let first = writing(&store, stream("first")?, messages(900..901)?, ANY).await;
@@ -304,12 +309,18 @@ async fn a_group_that_is_not_answered_leaves_the_turn_to_others_in_time() -> Res
 #[tokio::test]
 async fn a_write_that_is_begun_and_not_gone_on_with_stops_nobody_for_good() -> Result {
     let database = TestDatabase::new().await?;
+    let (mut holder, mut watcher) = (raw(&database.url()).await?, raw(&database.url()).await?);
     let store = Postgres::connect(&database.url()).await?;
     store.write(&stream("before")?, &messages(0..1)?, ANY).await?;
+    // So it is sent, and not answered at once.
+    execute(&mut holder, "BEGIN; SELECT acquire_lock('account-9')").await?;
     let (stream, batch) = (stream("begun")?, messages(1..2)?);
     let mut begun = store.write(&stream, &batch, ANY);
     assert!(poll!(&mut begun).is_pending());
-    for written in writing_each(&store, 20..24).await? {
+    waiting(&mut watcher).await?;
+    let others = writing_each(&store, 20..24).await?;
+    execute(&mut holder, "COMMIT").await?;
+    for written in others {
         assert_eq!(written.await??, Written::now(Position::START));
     }
     assert_eq!(begun.await?, Written::now(Position::START));
@@ -318,8 +329,8 @@ async fn a_write_that_is_begun_and_not_gone_on_with_stops_nobody_for_good() -> R
 
 /// What befalls all, all hear at once: they do not come back each on a connection of its own.
 async fn befalls_all(database: &TestDatabase, setting: &str, said: &str) -> Result {
-    let url = format!("{}&options=-c%20{setting}%3D300ms", database.url());
-    let Held { store, holder: _held, mut watcher, first } = held(&url).await?;
+    let url = format!("{}&options=-c%20{setting}%3D500ms", database.url());
+    let Held { store, mut holder, mut watcher, first } = held_from(&database.url(), &url).await?;
     let group = writing_each(&store, 0..64).await?;
     for outcome in std::iter::once(first).chain(group) {
         let late = outcome.await?;
@@ -332,7 +343,7 @@ async fn befalls_all(database: &TestDatabase, setting: &str, said: &str) -> Resu
     let connections = number(&mut watcher, connections).await?;
     assert!(connections <= 2, "{connections}");
     store.close().await;
-    Ok(())
+    execute(&mut holder, "ROLLBACK").await
 }
 
 #[tokio::test]
