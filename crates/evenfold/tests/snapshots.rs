@@ -18,6 +18,8 @@ use evenfold_testkit::Recording;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use story::{Account, AccountEvent, Deposited, Withdrawn, balance, deposit_at_once, recording};
+use tokio::task::yield_now;
+use tokio::time::Instant;
 
 fn every(messages: u32) -> (Store, Arc<Recording>, Entities<Account>) {
     let (store, recording) = recording();
@@ -198,6 +200,37 @@ async fn one_that_cannot_be_written_is_in_nobodys_way() {
     assert_eq!(balance(&accounts).await, 3);
     let last = store.messages().last_message(&kept(), None).await.unwrap();
     assert!(last.is_some(), "the next load tries again");
+}
+
+/// As where commits wait for a standby that is gone, and reads do not.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_not_answered_holds_up_one_load_for_a_second() {
+    let (store, recording, accounts) = every(2);
+    deposit_at_once(&store, [1, 2]).await;
+    let held = recording.hold_next(&kept().category());
+    let begin = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(balance(&accounts).await, 3);
+    }
+    assert_eq!(begin.elapsed().as_secs(), 1);
+    assert!(versions(&recording).is_empty(), "no other was begun");
+    held.let_go();
+    while versions(&recording).is_empty() {
+        yield_now().await;
+    }
+    deposit_at_once(&store, [3, 4]).await;
+    assert_eq!(balance(&accounts).await, 10);
+    assert_eq!(versions(&recording), [1, 3]);
+}
+
+#[test]
+fn outside_of_a_runtime_it_is_kept_too() {
+    let (store, recording, accounts) = every(2);
+    futures::executor::block_on(async {
+        deposit_at_once(&store, [1, 2]).await;
+        assert_eq!(balance(&accounts).await, 3);
+    });
+    assert_eq!(versions(&recording), [1]);
 }
 
 #[tokio::test]

@@ -174,7 +174,7 @@ impl<S: Send + 'static> Loader<S> {
         let due = snapshots.and_then(|it| it.of(self.store.ids(), stream, entity));
         async move {
             match due {
-                Some(due) => due.write(self.store.messages()).await,
+                Some(due) => due.write(&self.store).await,
                 None => false,
             }
         }

@@ -99,8 +99,9 @@ impl<S: Reducer> Entities<S> {
     ///   not used, but one among the last ten before it that can be. Where there is none, the entity is
     ///   made of all its messages, and a warning says so. So it is where the stream no longer has the
     ///   message that the snapshot stands after.
-    /// - *Never in the way.* Where one is not written within a second, a warning says so, and the load succeeds. A
-    ///   store that only reads is not asked to.
+    /// - *Never in the way.* Where one is not written within a second, a warning says so, and the load
+    ///   succeeds; until the store comes to that one it is asked for no other. A store that only reads is
+    ///   not asked to.
     #[must_use]
     pub fn snapshots(mut self, snapshots: Snapshots) -> Self
     where

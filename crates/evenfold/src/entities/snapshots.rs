@@ -2,6 +2,7 @@
 //!
 //! Owns [`Snapshots`]. The forms in which they are kept are `core/snapshot/`.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use evenfold_core::Ids;
@@ -9,11 +10,14 @@ use evenfold_core::message::{NewMessage, Recorded};
 use evenfold_core::projector::Projection;
 use evenfold_core::reducer::Reducer;
 use evenfold_core::snapshot::{Dialect, Snapshot, note_last, notes_shape};
-use evenfold_core::store::{BatchSize, MessageStore, ReadStore};
+use evenfold_core::store::{BatchSize, ReadStore};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::{Category, Error, ExpectedVersion, Position, StreamName, telemetry};
+use crate::{Category, Error, ExpectedVersion, Position, Store, StreamName, telemetry};
 
 /// How many snapshots are looked at for one of our own, where the last one is not: of a release beside
 /// this one whose state has another shape, or of another client.
@@ -88,12 +92,14 @@ pub(super) struct Keeper<S> {
     name: String,
     read: fn(&Snapshots, &Recorded, &StreamName) -> Result<Projection<S>, Error>,
     write: fn(&Snapshots, Uuid, &StreamName, &S, Position) -> Result<NewMessage, Error>,
+    late: Late,
 }
 
 /// A snapshot that is to be written.
 pub(super) struct Due {
     stream: StreamName,
     message: Result<NewMessage, Error>,
+    late: Late,
 }
 
 impl<S: Reducer + Snapshot> Keeper<S> {
@@ -106,6 +112,7 @@ impl<S: Reducer + Snapshot> Keeper<S> {
             write: |options, id, stream, state, version| {
                 options.dialect.write(id, stream, state, version)
             },
+            late: Late::default(),
         }
     }
 }
@@ -155,7 +162,7 @@ impl<S> Keeper<S> {
         if let (Ok(message), Some(id)) = (&mut message, last_id) {
             note_last(message, *id);
         }
-        Some(Due { stream: self.stream_of(stream)?, message })
+        Some(Due { stream: self.stream_of(stream)?, message, late: self.late.clone() })
     }
 
     fn stream_of(&self, entity: &StreamName) -> Option<StreamName> {
@@ -167,19 +174,49 @@ impl<S> Keeper<S> {
 impl Due {
     /// Writes it; whether that was done is the answer.
     ///
-    /// A snapshot is no part of the truth: what goes wrong here is told, and nothing else. Nor is a load
-    /// held up by a store that reads and does not write, as one whose standby is gone.
-    pub(super) async fn write(self, store: &dyn MessageStore) -> bool {
-        let Self { stream, message } = self;
-        let write = async {
-            let message = [message?];
-            let written = store.write(&stream, &message, ExpectedVersion::Any);
-            let in_time = timeout(WRITTEN_WITHIN, written).await;
-            in_time
-                .map_err(|error| Error::unavailable(format!("writing `{stream}`"), error))?
-                .map(drop)
+    /// A snapshot is no part of the truth: what goes wrong here is told, and nothing else.
+    pub(super) async fn write(self, store: &Store) -> bool {
+        let Self { stream, message, late } = self;
+        let written = match message {
+            Ok(message) => in_time(store, &stream, message, &late).await,
+            Err(error) => Err(error),
         };
-        let written = write.await;
         written.inspect_err(|error| telemetry::snapshot_not_kept(&stream, error)).is_ok()
+    }
+}
+
+/// Writes, and goes on with that on a task where it takes longer than a load is held up for. A store may read
+/// and not write, as one whose standby is gone; so until that one is done no other is begun.
+async fn in_time(
+    store: &Store,
+    stream: &StreamName,
+    message: NewMessage,
+    late: &Late,
+) -> Result<(), Error> {
+    let doing = || format!("writing a snapshot to `{stream}`");
+    if late.lock().as_ref().is_some_and(|before| !before.is_finished()) {
+        return Err(Error::unavailable(doing(), "one before it is still on its way"));
+    }
+    let (store, of) = (store.clone(), stream.clone());
+    let mut write = Box::pin(async move {
+        store.messages().write(&of, &[message], ExpectedVersion::Any).await.map(drop)
+    });
+    let Ok(runtime) = Handle::try_current() else { return write.await };
+    match timeout(WRITTEN_WITHIN, &mut write).await {
+        Ok(written) => written,
+        Err(elapsed) => {
+            *late.lock() = Some(runtime.spawn(write.in_current_span()).abort_handle());
+            Err(Error::unavailable(doing(), elapsed))
+        }
+    }
+}
+
+/// A write that no load waits for any more.
+#[derive(Clone, Default)]
+struct Late(Arc<Mutex<Option<AbortHandle>>>);
+
+impl Late {
+    fn lock(&self) -> MutexGuard<'_, Option<AbortHandle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
