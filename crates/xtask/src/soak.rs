@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_test_has_its_part_of_the_time_and_a_second_at_least() {
-        assert_eq!(part_of(160), 10);
+        assert_eq!(part_of(260), 10);
         assert_eq!(part_of(1), 1);
     }
 }
