@@ -46,20 +46,16 @@ pub(crate) fn message(id: u128, data: &str) -> Result<NewMessage> {
 /// that does not.
 macro_rules! in_groups_and_alone {
     ($($test:ident),+ $(,)?) => {
-        mod in_groups {
+        $crate::common::in_groups_and_alone!(@ in_groups, true, $($test),+);
+        $crate::common::in_groups_and_alone!(@ alone, false, $($test),+);
+    };
+    (@ $way:ident, $in_groups:literal, $($test:ident),+) => {
+        mod $way {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() -> $crate::common::Result {
-                    super::$test(evenfold_postgres::Postgres::options()).await
-                }
-            )+
-        }
-
-        mod alone {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $test() -> $crate::common::Result {
-                    super::$test(evenfold_postgres::Postgres::options().group_append(false)).await
+                    let options = evenfold_postgres::Postgres::options();
+                    super::$test(options.group_append($in_groups)).await
                 }
             )+
         }
